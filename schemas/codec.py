@@ -1,0 +1,67 @@
+"""Records between bytes and messages. JSON today; a codec for another encoding has the same two functions."""
+
+from typing import Any, Final
+
+import msgspec
+
+from schemas.accepted import Reason
+from schemas.messages import Activate, Customer, Forget, Record, Tick, Transaction
+
+_transaction: Final = msgspec.json.Decoder(Transaction)
+_anything: Final = msgspec.json.Decoder()
+_KINDS: Final[dict[str, type[Record]]] = {
+    "transaction": Transaction,
+    "customer": Customer,
+    "tick": Tick,
+    "activate": Activate,
+    "forget": Forget,
+}
+_encoder: Final = msgspec.json.Encoder()
+
+Refusal = tuple[Reason, str]
+"""Why bytes are no message, and in words."""
+
+
+def decode(value: bytes) -> Record | Refusal:
+    """Return the message in a record's value, or why it holds none."""
+    try:
+        return _transaction.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _decode_kind(value)
+
+
+def facts(value: bytes) -> dict[str, Any]:
+    """Return all fields of a ``customer`` record that ``decode`` accepted, also those that only the spec knows."""
+    fields: dict[str, Any] = _anything.decode(value)
+    return fields
+
+
+def encode(message: Any) -> bytes:  # noqa: ANN401  (any of the message classes, or a plain dict of one)
+    """Return a message as bytes."""
+    return _encoder.encode(message)
+
+
+def _decode_kind(value: bytes) -> Record | Refusal:
+    """Decode what is no plain transaction, or say precisely why nothing fits."""
+    try:
+        fields = _anything.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Reason.MALFORMED, f"expected a JSON object, found: {error}"
+    if not isinstance(fields, dict):
+        return Reason.MALFORMED, f"expected a JSON object, found {type(fields).__name__}"
+    name = fields.get("kind", "transaction")
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        return Reason.KIND, f"expected one of the kinds {', '.join(_KINDS)}, found {str(name)[:32]!r}"
+    try:
+        return msgspec.json.decode(value, type=kind)
+    except msgspec.ValidationError as error:
+        return _refusal(str(error))
+
+
+def _refusal(text: str) -> Refusal:
+    """Return the reason for a message of msgspec, which names the field at its end."""
+    reason = Reason.SCHEMA
+    if "length" in text and "_id`" in text:
+        reason = Reason.ID
+    return reason, f"a field is not as expected: {text}"

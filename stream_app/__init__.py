@@ -1,0 +1,1 @@
+"""The online half: records in, features, scores and alerts out."""

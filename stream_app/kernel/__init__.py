@@ -1,0 +1,1 @@
+"""Rolling features of a customer: the one definition, used by stream, replay, training and tests."""

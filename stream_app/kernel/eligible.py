@@ -1,0 +1,48 @@
+"""Who a task is asked for: one function, used by label masks and by the stream."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_app.kernel.layout import Layout
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """The conditions of all tasks, as columns and bounds."""
+
+    task: NDArray[np.int64]
+    column: NDArray[np.int64]
+    at_least: NDArray[np.float64]
+    at_most: NDArray[np.float64]
+    tasks: int
+
+    @classmethod
+    def of(cls, layout: Layout) -> "Eligibility":
+        """Return the eligibility of the tasks of a layout's spec.
+
+        Raises:
+            SpecError: a condition names an unknown feature.
+        """
+        rows = [
+            (
+                index,
+                layout.require(item.feature, f"task {task.name!r}, eligible"),
+                -np.inf if item.at_least is None else item.at_least,
+                np.inf if item.at_most is None else item.at_most,
+            )
+            for index, task in enumerate(layout.spec.tasks)
+            for item in task.eligible
+        ]
+        table = np.array(rows, np.float64).reshape(-1, 4)
+        task, column = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
+        return cls(task, column, table[:, 2], table[:, 3], len(layout.spec.tasks))
+
+    def __call__(self, features: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return for each feature row and task whether the task is asked, bool [n, tasks]."""
+        eligible = np.ones((len(features), self.tasks), np.bool_)
+        for task, column, low, high in zip(self.task, self.column, self.at_least, self.at_most, strict=True):
+            values = features[:, column]
+            eligible[:, task] &= (values >= low) & (values <= high)
+        return eligible

@@ -1,0 +1,623 @@
+"""The compiled loop that applies events to rows and reads features from them.
+
+Everything that the spec decides is an argument (``Plan``): numba's cache on disk does not see globals, and a second spec
+would silently run with the first one's constants. For the same reason all compiled functions stand in this one file.
+
+Bytes do not depend on how a log is cut into chunks, on how customers interleave, on the instruction set or on whether the
+loop is compiled: loads are widened to float64 (``wide``), the arithmetic is + - * / sqrt in a fixed order (no libm, no
+``fastmath``), and a store rounds to float32 once. Times are split into (hour, ms): whole numbers below 2**24, exact in float32.
+"""
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+TRANSACTION: Final = 0
+CUSTOMER: Final = 1
+FORGET: Final = 2
+TICK: Final = 3
+
+NOTHING: Final = 0
+SCORED: Final = 1
+DUPLICATE: Final = 2
+
+HOURS: Final = 24
+DAYS: Final = 30
+LAST: Final = 3
+IDS: Final = 8
+HOUR_MS: Final = 3_600_000.0
+NEVER_H: Final = 87_600.0
+"""Ten years: the age of what never happened, and the cap of every age."""
+NOT_DUE_D: Final = 45.0
+"""The distance of an anniversary that cannot be expected: never seen, or silent for more than ``DUE_MEMORY_D`` days."""
+DUE_MEMORY_D: Final = 62
+SLOWEST: Final = 0.02
+"""Smallest weight of a new observation in mean and variance: from the 50th on, an exponential mean."""
+Z_LIMIT: Final = 20.0
+TINY: Final = 1e-20
+"""What is smaller (an amount, a sum, a mean, a variance) is nothing: no denormals."""
+UNCHANGED: Final = -2.0
+UNKNOWN: Final = -1.0
+"""What a ``customer`` record says of an attribute besides a value (never negative): nothing, or that it is unknown."""
+
+# Offsets of the sections in a row: the first ones are the same for every spec, the others are in Plan.at.
+CLOCK: Final = 0  # hour and ms of the newest event, count, first hour
+OWN: Final = 4  # the same of own-initiated events
+REGISTERED: Final = 8  # hour of the first customer record
+BALANCE: Final = 9  # known, balance
+MOMENTS: Final = 11  # mean and variance of the own gap (hours) and of the own amount, z of the last of each
+LATEST: Final = 17  # three times: hour, ms, type + 1, amount
+HOUR_RING: Final = 29  # count, in, out
+DAY_RING: Final = HOUR_RING + 3 * HOURS  # count, in, out, max
+DECAYED: Final = DAY_RING + 4 * DAYS
+
+FloatArray = NDArray[np.float64]
+RowMatrix = NDArray[np.float32]
+
+
+class Plan(NamedTuple):
+    """What the spec decides, as arrays.
+
+    Attributes:
+        at: int64 [4], where the sections types, attributes, ids and the linear block of a feature row start.
+        own: int64 [K], 1 where the customer initiates the type.
+        hours: int64, windows in hours.
+        days: int64, windows in days.
+        rates: float64 [T], 1 / decay constant, per ms.
+        numeric: int64 [A], 1 where the attribute is a number.
+        levels: int64 [A], how many values a category has (0 for a number).
+        first_day: int64 [1], the local day since 1970 at which the calendar starts.
+        dates: int64 [D, 2], day of month and length of the month, a row a day.
+        season: float32 [D, 4], sine and cosine of the place in the month and in the year.
+        week: float32 [168, 4], sine and cosine of the place in the day and in the week, a row an hour.
+    """
+
+    at: NDArray[np.int64]
+    own: NDArray[np.int64]
+    hours: NDArray[np.int64]
+    days: NDArray[np.int64]
+    rates: FloatArray
+    numeric: NDArray[np.int64]
+    levels: NDArray[np.int64]
+    first_day: NDArray[np.int64]
+    dates: NDArray[np.int64]
+    season: RowMatrix
+    week: RowMatrix
+
+
+class Items(NamedTuple):
+    """What happens to rows, in log order; n items.
+
+    Attributes:
+        op: int64 [n], TRANSACTION, CUSTOMER, FORGET or TICK.
+        row: int64 [n], the index of the customer's row.
+        hour: int64 [n], local hours since 1970.
+        ms: int64 [n], milliseconds in the hour.
+        kind: int64 [n], the code of the transaction type.
+        amount: float64 [n], in the base currency, negative leaves the customer.
+        balance: float64 [n], after the transaction; NaN where unknown.
+        id_hash: int64 [n, 2], two numbers below 2**24 that stand for the transaction id, never both 0.
+        attributes: float64 [m, A], one row for each CUSTOMER item in order; UNCHANGED or UNKNOWN where no value.
+        read_customers: int64 [1], 1 where a CUSTOMER item is scored too.
+    """
+
+    op: NDArray[np.int64]
+    row: NDArray[np.int64]
+    hour: NDArray[np.int64]
+    ms: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    amount: FloatArray
+    balance: FloatArray
+    id_hash: NDArray[np.int64]
+    attributes: FloatArray
+    read_customers: NDArray[np.int64]
+
+
+_INVERSE_FACTORIALS = tuple(1.0 / math.factorial(k) for k in range(12))
+C2, C3, C4, C5, C6, C7, C8, C9, C10, C11 = _INVERSE_FACTORIALS[2:]
+POW2 = 0.5 ** np.arange(64)
+
+
+@njit(error_model="numpy")
+def decay(x: float) -> float:
+    """Return exp(-x) for x >= 0 by exact IEEE steps; 0 where x > 44, which is below 2**-63.
+
+    Cody-Waite reduction by ln 2 and a Taylor polynomial of degree 11: relative error below 1e-7.
+    """
+    if x > 44.0:  # also what is beyond int64
+        return 0.0
+    k = math.floor(x * 1.4426950408889634 + 0.5)
+    r = k * 0.6931471805599453 - x
+    p = C8 + r * (C9 + r * (C10 + r * C11))
+    p = C4 + r * (C5 + r * (C6 + r * (C7 + r * p)))
+    p = 1.0 + r * (1.0 + r * (C2 + r * (C3 + r * p)))
+    return float(p * POW2[int(k)])
+
+
+@njit(error_model="numpy")
+def wide(x: float) -> float:
+    """Return x as float64: in compiled code ``float`` leaves a float32 what it is."""
+    return float(np.float64(x))
+
+
+@njit(error_model="numpy")
+def positive(x: float) -> float:
+    """Return x where it is above 0, else +0.0 (``max`` leaves the sign of a zero to the compiler)."""
+    return x if x > 0.0 else 0.0
+
+
+@njit(error_model="numpy")
+def large(x: float) -> float:
+    """Return x, or +0.0 where it is too small to count."""
+    return x if abs(x) > TINY else 0.0
+
+
+@njit(error_model="numpy")
+def elapsed(s: RowMatrix, at: int, hour: float, ms: float) -> float:
+    """Return the ms from the time stored at ``s[at]``, ``s[at + 1]`` to (hour, ms); negative where that lies before."""
+    return (hour - wide(s[at])) * HOUR_MS + (ms - wide(s[at + 1]))
+
+
+@njit(error_model="numpy")
+def clear_passed(s: RowMatrix, ring: int, slots: int, parts: int, before: int, now: int) -> None:
+    """Empty the tiles that the clock has entered on its way from tile ``before`` to tile ``now``."""
+    passed = min(now - before, slots)
+    j = now % slots
+    for _ in range(passed):
+        for part in range(parts):
+            s[ring + part * slots + j] = 0.0
+        j = slots - 1 if j == 0 else j - 1
+
+
+@njit(error_model="numpy")
+def is_repeat(s: RowMatrix, at: int, high: int, low: int) -> bool:
+    """Return whether the id is among the remembered ones; if not, remember it in place of the oldest."""
+    for slot in range(IDS):
+        if int(s[at + 1 + 2 * slot]) == high and int(s[at + 2 + 2 * slot]) == low:
+            return True
+    place = int(s[at])
+    s[at + 1 + 2 * place] = high
+    s[at + 2 + 2 * place] = low
+    s[at] = (place + 1) % IDS
+    return False
+
+
+@njit(error_model="numpy")
+def add_to_tiles(s: RowMatrix, hour: int, newest: int, amount: float) -> None:
+    """Count an event in its hour and day, if those are still in the rings."""
+    inflow = positive(amount)
+    outflow = positive(-amount)
+    if newest - hour < HOURS:
+        j = HOUR_RING + hour % HOURS
+        s[j] = wide(s[j]) + 1.0
+        s[j + HOURS] = wide(s[j + HOURS]) + inflow
+        s[j + 2 * HOURS] = wide(s[j + 2 * HOURS]) + outflow
+    day = hour // 24
+    if newest // 24 - day < DAYS:
+        j = DAY_RING + day % DAYS
+        s[j] = wide(s[j]) + 1.0
+        s[j + DAYS] = wide(s[j + DAYS]) + inflow
+        s[j + 2 * DAYS] = wide(s[j + 2 * DAYS]) + outflow
+        s[j + 3 * DAYS] = max(wide(s[j + 3 * DAYS]), inflow + outflow)
+
+
+@njit(error_model="numpy")
+def add_to_decayed(sums: RowMatrix, kind: int, amount: float, ages: tuple[float, float], rates: FloatArray) -> None:
+    """Let the decayed sums age and add an event.
+
+    Args:
+        sums: the section, for each decay constant: inflow, outflow, count per type, amount per type.
+        kind: the event's type.
+        amount: its signed amount.
+        ages: by how many ms the clock moves ahead, by how many the event is late; one of them is 0.
+        rates: 1 / decay constant.
+    """
+    ahead, late = ages
+    block = len(sums) // len(rates)
+    types = (block - 2) // 2
+    for t in range(len(rates)):
+        part = sums[t * block : (t + 1) * block]
+        if ahead > 0.0:
+            g = decay(ahead * float(rates[t]))
+            for k in range(len(part)):
+                part[k] = large(wide(part[k]) * g)
+        w = decay(late * float(rates[t])) if late > 0.0 else 1.0
+        part[0] = large(wide(part[0]) + w * positive(amount))
+        part[1] = large(wide(part[1]) + w * positive(-amount))
+        part[2 + kind] = wide(part[2 + kind]) + w
+        part[2 + types + kind] = large(wide(part[2 + types + kind]) + w * abs(amount))
+
+
+@njit(error_model="numpy")
+def observe(s: RowMatrix, at: int, z_at: int, x: float, seen: float) -> None:
+    """Take x into the weighted mean and variance at ``s[at]`` (West 1979), leaving its z-score against the past at ``s[z_at]``.
+
+    The z-score's unit is the standard deviation plus a tenth of the mean, so that a steady payer's cents raise no alarm.
+    """
+    mean = wide(s[at])
+    variance = wide(s[at + 1])
+    delta = x - mean
+    z = 0.0
+    if seen > 0.0:
+        z = delta / (math.sqrt(variance) + 0.1 * mean + 0.01)
+    s[z_at] = min(max(z, -Z_LIMIT), Z_LIMIT)
+    weight = max(1.0 / (seen + 1.0), SLOWEST)
+    s[at] = large(mean + weight * delta)
+    s[at + 1] = large((1.0 - weight) * (variance + weight * delta * delta))
+
+
+@njit(error_model="numpy")
+def apply_own(s: RowMatrix, hour: float, ms: float, size: float) -> None:
+    """Take an own-initiated event into the activity clock and into mean and variance of gap and amount."""
+    seen = wide(s[OWN + 2])
+    forward = elapsed(s, OWN, hour, ms)
+    if seen > 0.0:
+        observe(s, MOMENTS, MOMENTS + 4, positive(forward) / HOUR_MS, seen - 1.0)
+    observe(s, MOMENTS + 2, MOMENTS + 5, size, seen)
+    if seen == 0.0 or forward >= 0.0:
+        s[OWN] = hour
+        s[OWN + 1] = ms
+    if seen == 0.0 or hour < wide(s[OWN + 3]):
+        s[OWN + 3] = hour
+    s[OWN + 2] = seen + 1.0
+
+
+@njit(error_model="numpy")
+def remember(s: RowMatrix, at: int, hour: float, ms: float, kind: int, amount: float) -> None:
+    """Keep an event among the last three (in log order) and among the last two times of its type."""
+    for k in range(4 * LAST - 1, 3, -1):
+        s[LATEST + k] = s[LATEST + k - 4]
+    s[LATEST] = hour
+    s[LATEST + 1] = ms
+    s[LATEST + 2] = kind + 1
+    s[LATEST + 3] = amount
+    b = at + 3 * kind
+    if hour >= wide(s[b]):
+        s[b + 1] = s[b]
+        s[b] = hour
+        s[b + 2] = abs(amount)
+    elif hour > wide(s[b + 1]):
+        s[b + 1] = hour
+
+
+@njit(error_model="numpy")
+def apply_transaction(s: RowMatrix, items: Items, i: int, plan: Plan) -> float:
+    """Take transaction ``i`` into the row; return by how many ms it came late."""
+    hour = float(items.hour[i])
+    ms = float(items.ms[i])
+    kind = items.kind[i]
+    amount = large(float(items.amount[i]))
+    count = wide(s[CLOCK + 2])
+    before = int(s[CLOCK])
+    forward = elapsed(s, CLOCK, hour, ms) if count > 0.0 else 0.0
+    ahead = positive(forward)
+    late = positive(-forward)
+    if late == 0.0:
+        s[CLOCK] = hour
+        s[CLOCK + 1] = ms
+    s[CLOCK + 2] = count + 1.0
+    if count == 0.0 or hour < wide(s[CLOCK + 3]):
+        s[CLOCK + 3] = hour
+    newest = int(s[CLOCK])
+    clear_passed(s, HOUR_RING, HOURS, 3, before, newest)
+    clear_passed(s, DAY_RING, DAYS, 4, before // 24, newest // 24)
+    add_to_tiles(s, int(hour), newest, amount)
+    add_to_decayed(s[DECAYED : plan.at[0]], kind, amount, (ahead, late), plan.rates)
+    if plan.own[kind] == 1:
+        apply_own(s, hour, ms, abs(amount))
+    remember(s, plan.at[0], hour, ms, kind, amount)
+    balance = float(items.balance[i])
+    if late == 0.0 and balance == balance:
+        s[BALANCE] = 1.0
+        s[BALANCE + 1] = large(balance)
+    return late
+
+
+@njit(error_model="numpy")
+def apply_customer(s: RowMatrix, hour: int, values: FloatArray, plan: Plan) -> None:
+    """Take a customer record into the row: its attributes, and the hour of the first one."""
+    if wide(s[REGISTERED]) == 0.0 or hour < wide(s[REGISTERED]):
+        s[REGISTERED] = hour
+    b = plan.at[1]
+    for a in range(len(plan.numeric)):
+        value = float(values[a])
+        if plan.numeric[a] == 1:
+            if value != UNCHANGED:
+                s[b] = positive(large(value))
+                s[b + 1] = 0.0 if value == UNKNOWN else 1.0
+            b += 2
+        else:
+            if value != UNCHANGED:
+                s[b] = value + 1.0
+            b += 1
+
+
+@njit(error_model="numpy")
+def read_sums(ring: RowMatrix, newest: int, now: int, windows: NDArray[np.int64], o: RowMatrix) -> None:
+    """Write the sums of a ring over windows that end with tile ``now``, newest tile first, into every third column of ``o``.
+
+    Args:
+        ring: one number a tile; tile k stands at k modulo its length.
+        newest: the newest tile in it.
+        now: the tile of reading.
+        windows: lengths in tiles, ascending.
+        o: the columns from the first window's on.
+    """
+    slots = len(ring)
+    total = 0.0
+    tile = newest
+    j = newest % slots
+    for w in range(len(windows)):
+        first = max(now - windows[w] + 1, newest - slots + 1)
+        while tile >= first:
+            total += wide(ring[j])
+            j = slots - 1 if j == 0 else j - 1
+            tile -= 1
+        o[3 * w] = total
+
+
+@njit(error_model="numpy")
+def read_largest(ring: RowMatrix, newest: int, now: int, windows: NDArray[np.int64], o: RowMatrix) -> None:
+    """Write the largest tile of a ring over windows that end with tile ``now``; arguments as in ``read_sums``."""
+    slots = len(ring)
+    top = 0.0
+    tile = newest
+    j = newest % slots
+    for w in range(len(windows)):
+        first = max(now - windows[w] + 1, newest - slots + 1)
+        while tile >= first:
+            top = max(top, wide(ring[j]))
+            j = slots - 1 if j == 0 else j - 1
+            tile -= 1
+        o[w] = top
+
+
+@njit(error_model="numpy")
+def read_windows(s: RowMatrix, hour: int, hours: NDArray[np.int64], days: NDArray[np.int64], o: RowMatrix) -> int:
+    """Write count, inflow, outflow and largest amount of each window that ends with the present tile; return the next column."""
+    newest = int(s[CLOCK])
+    for part in range(3):
+        start = HOUR_RING + part * HOURS
+        read_sums(s[start : start + HOURS], newest, hour, hours, o[part:])
+    q = 3 * len(hours)
+    for part in range(3):
+        start = DAY_RING + part * DAYS
+        read_sums(s[start : start + DAYS], newest // 24, hour // 24, days, o[q + part :])
+    q += 3 * len(days)
+    read_largest(s[DAY_RING + 3 * DAYS : DECAYED], newest // 24, hour // 24, days, o[q:])
+    return q + len(days)
+
+
+@njit(error_model="numpy")
+def read_decayed(sums: RowMatrix, since: float, rates: FloatArray, o: RowMatrix) -> None:
+    """Write the decayed sums as they are ``since`` ms after the newest event."""
+    if since <= 0.0:
+        for k in range(len(sums)):
+            o[k] = sums[k]
+        return
+    block = len(sums) // len(rates)
+    for t in range(len(rates)):
+        g = decay(since * float(rates[t]))
+        part = sums[t * block : (t + 1) * block]
+        to = o[t * block : (t + 1) * block]
+        for k in range(len(part)):
+            to[k] = large(wide(part[k]) * g)
+
+
+@njit(error_model="numpy")
+def age_h(s: RowMatrix, at: int, known: bool, hour: float, ms: float) -> float:
+    """Return the hours since the time stored at ``s[at]``, at most ``NEVER_H``, which also stands for never."""
+    if not known:
+        return NEVER_H
+    return min(positive(elapsed(s, at, hour, ms)) / HOUR_MS, NEVER_H)
+
+
+@njit(error_model="numpy")
+def whole_hours(since: float, hour: float) -> float:
+    """Return whole hours from a stored hour to ``hour``, at most ``NEVER_H``; 0 stored means never."""
+    if since == 0.0:
+        return NEVER_H
+    return min(positive(hour - since), NEVER_H)
+
+
+@njit(error_model="numpy")
+def read_clocks(s: RowMatrix, hour: float, ms: float, late: float, o: RowMatrix, q: int) -> int:
+    """Write ages, counts, means and deviations, lateness and balance; return the next column."""
+    seen = wide(s[CLOCK + 2])
+    own = wide(s[OWN + 2])
+    o[q] = age_h(s, CLOCK, seen > 0.0, hour, ms)
+    o[q + 1] = age_h(s, OWN, own > 0.0, hour, ms)
+    o[q + 2] = whole_hours(wide(s[CLOCK + 3]), hour)
+    o[q + 3] = whole_hours(wide(s[OWN + 3]), hour)
+    o[q + 4] = whole_hours(wide(s[REGISTERED]), hour)
+    o[q + 5] = seen
+    o[q + 6] = own
+    o[q + 7] = s[MOMENTS]
+    o[q + 8] = math.sqrt(wide(s[MOMENTS + 1]))
+    o[q + 9] = s[MOMENTS + 2]
+    o[q + 10] = math.sqrt(wide(s[MOMENTS + 3]))
+    o[q + 11] = late / HOUR_MS
+    o[q + 12] = positive(wide(s[BALANCE + 1]))
+    o[q + 13] = positive(-wide(s[BALANCE + 1]))
+    return q + 14
+
+
+@njit(error_model="numpy")
+def read_last(s: RowMatrix, hour: float, ms: float, o: RowMatrix, flags: RowMatrix) -> None:
+    """Write age and amount of the last events into ``o``, their signs and then their types into ``flags``."""
+    types = len(flags) // LAST - 1
+    for k in range(len(flags)):
+        flags[k] = 0.0
+    for back in range(LAST):
+        b = LATEST + 4 * back
+        amount = wide(s[b + 3])
+        kind = int(s[b + 2]) - 1
+        o[2 * back] = age_h(s, b, kind >= 0, hour, ms)
+        o[2 * back + 1] = abs(amount)
+        if amount != 0.0:
+            flags[back] = 1.0 if amount > 0.0 else -1.0
+        if kind >= 0:
+            flags[LAST + back * types + kind] = 1.0
+
+
+@njit(error_model="numpy")
+def due_in_days(last: int, day: int, dates: NDArray[np.int64]) -> float:
+    """Return the days from ``day`` to the next monthly anniversary of day ``last``: same day of month, cut to the month's length.
+
+    Both days count from the calendar's first day.
+    """
+    if day - last > DUE_MEMORY_D:
+        return NOT_DUE_D
+    wanted = dates[last, 0]
+    start = day - dates[day, 0] + 1
+    length = dates[day, 1]
+    candidate = start + min(wanted, length) - 1
+    if candidate < day or candidate <= last:
+        start += length
+        candidate = start + min(wanted, dates[start, 1]) - 1
+    return float(candidate - day)
+
+
+@njit(error_model="numpy")
+def read_types(last_times: RowMatrix, hours: tuple[int, int], plan: Plan, o: RowMatrix, due_flags: RowMatrix) -> float:
+    """Write age, gap and amount of each type's last event, the days to its monthly anniversary, and which type is due first.
+
+    Args:
+        last_times: the section: last hour, hour before it and last amount of each type.
+        hours: the hour of reading, and the calendar's first day.
+        plan: what the spec decides.
+        o: three columns a type.
+        due_flags: days to the anniversary of each type, then 1 for the own-initiated type that is due first.
+
+    Returns:
+        The days to the first anniversary of an own-initiated type.
+    """
+    own = plan.own
+    dates = plan.dates
+    hour, base = hours
+    types = len(own)
+    day = hour // 24 - base
+    first = -1
+    soonest = NOT_DUE_D
+    for kind in range(types):
+        last = wide(last_times[3 * kind])
+        o[3 * kind] = whole_hours(last, float(hour))
+        o[3 * kind + 1] = whole_hours(wide(last_times[3 * kind + 1]), last)
+        o[3 * kind + 2] = last_times[3 * kind + 2]
+        due = NOT_DUE_D
+        if last > 0.0:
+            due = due_in_days(int(last) // 24 - base, day, dates)
+        due_flags[kind] = due
+        due_flags[types + kind] = 0.0
+        if own[kind] == 1 and due < soonest:
+            soonest = due
+            first = kind
+    if first >= 0:
+        due_flags[types + first] = 1.0
+    return soonest
+
+
+@njit(error_model="numpy")
+def read_attributes(facts: RowMatrix, numeric: NDArray[np.int64], levels: NDArray[np.int64], o: RowMatrix, flags: RowMatrix) -> None:
+    """Write the numbers into ``o``, whether they are known and then the categories into ``flags``; fill both up with zeros."""
+    b = 0
+    q = 0
+    p = 0
+    for a in range(len(numeric)):
+        p += numeric[a]
+    for a in range(len(numeric)):
+        if numeric[a] == 1:
+            o[q] = facts[b]
+            flags[q] = facts[b + 1]
+            q += 1
+            b += 2
+        else:
+            for level in range(levels[a]):
+                flags[p + level] = 1.0 if int(facts[b]) == level + 1 else 0.0
+            p += levels[a]
+            b += 1
+    for k in range(q, len(o)):
+        o[k] = 0.0
+    for k in range(p, len(flags)):
+        flags[k] = 0.0
+
+
+@njit(error_model="numpy")
+def read_deviations(s: RowMatrix, hour: float, ms: float, o: RowMatrix) -> None:
+    """Write the z-scores of the last own gap, the last own amount and the present silence, and whether a balance is known."""
+    silence = age_h(s, OWN, wide(s[OWN + 2]) > 0.0, hour, ms)
+    mean = wide(s[MOMENTS])
+    z = (silence - mean) / (math.sqrt(wide(s[MOMENTS + 1])) + 0.1 * mean + 0.01)
+    o[0] = s[MOMENTS + 4]
+    o[1] = s[MOMENTS + 5]
+    o[2] = min(max(z, -Z_LIMIT), Z_LIMIT)
+    o[3] = s[BALANCE]
+
+
+@njit(error_model="numpy")
+def read(s: RowMatrix, hour: int, ms: int, late: float, plan: Plan, o: RowMatrix) -> None:
+    """Write the features of a row as of (hour, ms), which must not lie before its newest event; the row stays as it is."""
+    h = float(hour)
+    m = float(ms)
+    types = len(plan.own)
+    base = plan.first_day[0]
+    flags = o[plan.at[3] :]
+    o = o[: plan.at[3]]
+    q = read_windows(s, hour, plan.hours, plan.days, o)
+    sums = s[DECAYED : plan.at[0]]
+    read_decayed(sums, positive(elapsed(s, CLOCK, h, m)), plan.rates, o[q:])
+    q = read_clocks(s, h, m, late, o, q + len(sums))
+    read_deviations(s, h, m, flags)
+    for k in range(4):
+        flags[4 + k] = plan.week[hour % 168, k]
+        flags[8 + k] = plan.season[hour // 24 - base, k]
+    p = 13 + LAST + LAST * types
+    read_last(s, h, m, o[q:], flags[13:p])
+    q += 2 * LAST
+    flags[12] = read_types(s[plan.at[0] : plan.at[1]], (hour, base), plan, o[q:], flags[p:])
+    read_attributes(s[plan.at[1] : plan.at[2]], plan.numeric, plan.levels, o[q + 3 * types :], flags[p + 2 * types :])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def step(state: RowMatrix, items: Items, plan: Plan, out: RowMatrix, verdict: NDArray[np.int64]) -> None:
+    """Apply items to rows in order, in place; write the features right after each scored item.
+
+    Args:
+        state: float32 [rows, row width], changed in place.
+        items: n items; every ``row`` must be a valid index, every time within the calendar (both are checked before).
+        plan: what the spec decides.
+        out: float32 [n, feature width]; row i is written where verdict[i] is SCORED, and left alone elsewhere.
+        verdict: int64 [n], set to NOTHING, SCORED or DUPLICATE.
+    """
+    records = 0
+    for i in range(len(items.op)):
+        s = state[items.row[i]]
+        op = items.op[i]
+        hour = items.hour[i]
+        ms = items.ms[i]
+        late = 0.0
+        verdict[i] = SCORED
+        if op == FORGET:
+            for k in range(plan.at[2] + 1 + 2 * IDS):  # the alert memory behind it belongs to the alerts step
+                s[k] = 0.0
+            verdict[i] = NOTHING
+        elif op == CUSTOMER:
+            apply_customer(s, hour, items.attributes[records], plan)
+            records += 1
+            if items.read_customers[0] == 0:
+                verdict[i] = NOTHING
+        elif op == TRANSACTION:
+            if is_repeat(s, plan.at[2], items.id_hash[i, 0], items.id_hash[i, 1]):
+                verdict[i] = DUPLICATE
+            else:
+                late = apply_transaction(s, items, i, plan)
+        elif wide(s[CLOCK + 2]) == 0.0 and wide(s[REGISTERED]) == 0.0:
+            verdict[i] = NOTHING
+        if verdict[i] == SCORED:
+            if elapsed(s, CLOCK, float(hour), float(ms)) < 0.0:
+                hour = int(s[CLOCK])
+                ms = int(s[CLOCK + 1])
+            read(s, hour, ms, late, plan, out[i])

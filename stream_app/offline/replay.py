@@ -1,0 +1,124 @@
+"""Replays an event log through a bundle: the same steps as the stream, in one process, without Kafka."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from schemas.atomic import atomic_file
+from schemas.messages import Alert
+from schemas.progress import SILENT, Progress
+from stream_app.bundle import Bundle
+from stream_app.offline.log import Log
+from stream_app.offline.tables import ScoreTable, write_alerts, write_dead_letters
+from stream_app.pipeline import score
+from stream_app.residents import Residents
+from stream_app.scorer import Emission, Scorer
+from stream_app.steps.encode import DeadLetter
+from stream_app.steps.predict import Predictor
+from stream_app.steps.stages import Chunk
+from stream_app.store.memory import MemoryStore
+
+CHUNK = 4096
+"""Records that go through the steps at once; results do not depend on it."""
+
+
+@dataclass
+class Summary:
+    """What a replay did.
+
+    Attributes:
+        records: read from the log.
+        scores: given.
+        alerts: by rule.
+        dead_letters: by reason.
+        unknown_types: transactions of a type that the spec does not know.
+        unknown_values: attributes or values of customer records that the spec does not know.
+        customers: with a row.
+        start_s: seconds until the first chunk was done, compilation included.
+        steady_s: seconds from then on.
+        first_records: of the first chunk.
+    """
+
+    records: int = 0
+    scores: int = 0
+    alerts: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    unknown_types: int = 0
+    unknown_values: int = 0
+    customers: int = 0
+    start_s: float = 0.0
+    steady_s: float = 0.0
+    first_records: int = 0
+
+    @property
+    def records_per_s(self) -> float:
+        """Return the steady rate: records after the first chunk by the seconds they took; 0 for a log of one chunk."""
+        return (self.records - self.first_records) / self.steady_s if self.steady_s else 0.0
+
+    def add(self, chunk: Chunk, emission: Emission) -> None:
+        """Count what a chunk gave."""
+        self.records += len(chunk.offsets)
+        self.scores += sum(len(part.record) for part in emission.scores)
+        self.alerts.update(alert.rule for alert in emission.alerts)
+        self.dead_letters.update(dict(letter.headers)["reason"].decode() for letter in emission.dead_letters)
+        self.unknown_types += emission.unknown_types
+        self.unknown_values += emission.unknown_values
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where a replay's results go."""
+
+    scores: Path
+    alerts: Path | None = None
+    dead_letters: Path | None = None
+
+
+def emissions(log: Log, bundle: Bundle, chunk_records: int = CHUNK) -> Iterator[tuple[Chunk, Emission, Scorer]]:
+    """Yield what leaves for each chunk of a log; a new scorer starts with each partition."""
+    predict = Predictor.of(bundle)
+    scorer, place = None, None
+    for chunk in log.chunks(chunk_records):
+        if scorer is None or place != (chunk.topic, chunk.partition):
+            place = (chunk.topic, chunk.partition)
+            width = bundle.rolling.layout.row_width
+            scorer = Scorer(bundle, predict, Residents(MemoryStore(width), width), *place)
+        yield chunk, score(chunk, scorer), scorer
+
+
+def replay(
+    log: Log, bundle: Bundle, outputs: Outputs, chunk_records: int = CHUNK, progress: Progress = SILENT
+) -> Summary:
+    """Score a log and write the results; all files appear together at the end, or none.
+
+    Raises:
+        BundleError: the log activates another bundle.
+        OutputError: a file cannot be written.
+    """
+    summary, alerts, letters = Summary(), list[Alert](), list[DeadLetter]()
+    with ExitStack() as stack:
+        table = ScoreTable(stack.enter_context(atomic_file(outputs.scores)), bundle)
+        stack.callback(table.close)
+        started = time.perf_counter()
+        rows: dict[Scorer, int] = {}
+        for chunk, emission, scorer in emissions(log, bundle, chunk_records):
+            for part in emission.scores:
+                table.add(part, chunk)
+            alerts += emission.alerts
+            letters += emission.dead_letters
+            summary.add(chunk, emission)
+            rows[scorer] = len(scorer.residents)
+            if not summary.first_records:
+                summary.first_records = len(chunk.offsets)
+                summary.start_s = time.perf_counter() - started
+            progress.step("replay", summary.records, log.records, f"{summary.scores:,} scores")
+        summary.steady_s = time.perf_counter() - started - summary.start_s
+        summary.customers = sum(rows.values())
+        if outputs.alerts is not None:
+            write_alerts(stack.enter_context(atomic_file(outputs.alerts)), alerts)
+        if outputs.dead_letters is not None:
+            write_dead_letters(stack.enter_context(atomic_file(outputs.dead_letters)), letters)
+    return summary

@@ -1,0 +1,89 @@
+"""Rows of an interchange folder as the messages that ``foretell publish`` sends: what a null or NaN leaves out, the stream misses."""
+
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas import codec
+from schemas.messages import Customer, Transaction
+from stream_app.offline.folder import COLUMNS, CUSTOMERS
+
+Messages = tuple[list[bytes | None], list[bytes | None]]
+"""Keys and values."""
+
+_TEXTS: Final = ("transaction_id", "customer_id", "type", "currency", "product_id", "counterparty")
+_NUMBERS: Final = ("amount", "balance")
+_REQUIRED: Final = ("transaction_id", "customer_id", "time", "amount", "type")
+_NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
+
+
+def transaction_messages(table: pa.Table) -> Messages:
+    """Return the messages of a transactions table.
+
+    A row's bytes depend on that row alone: plain ones are joined column-wise, others (a missing value, a number that JSON
+    does not know, a text to be escaped) are encoded one by one.
+    """
+    values = _joined(table)
+    for k in pc.indices_nonzero(pc.invert(_plain(table))).to_pylist():
+        row = table.slice(k, 1)
+        fields = {name: _values(row.column(name))[0] for name in row.column_names}
+        values[k] = msgspec.json.encode(Transaction(**{name: fields.get(name) for name in Transaction.__struct_fields__}))
+    return _keys(table), values
+
+
+def customer_messages(table: pa.Table) -> Messages:
+    """Return the messages of a customers table. A null attribute is left out: it stays as it was."""
+    known = COLUMNS[CUSTOMERS]
+    names = [name for name in table.column_names if name not in known.optional]
+    columns = [_values(table.column(name)) for name in names]
+    values: list[bytes | None] = []
+    for row in zip(*columns, strict=True):
+        fields: dict[str, Any] = {"kind": Customer.__struct_config__.tag}
+        fields |= {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        values.append(codec.encode(fields))
+    return _keys(table), values
+
+
+def _joined(table: pa.Table) -> list[bytes | None]:
+    """Return each row as JSON, right for plain rows."""
+    parts: list[Any] = ['{"kind":"transaction"']
+    for name in table.column_names:
+        column = table.column(name).combine_chunks()
+        text = column if name in _TEXTS else _number_text(column)
+        quote = '"' if name in _TEXTS else ""
+        member = pc.binary_join_element_wise(f',"{name}":{quote}', text, quote, "", null_handling="replace")
+        parts.append(pc.if_else(column.is_valid(), member, ""))
+    joined = pc.binary_join_element_wise(*parts, "}", "")
+    values: list[bytes | None] = joined.cast(pa.binary()).to_pylist()
+    return values
+
+
+def _number_text(column: pa.Array) -> pa.Array:
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    return column.cast(pa.string())
+
+
+def _plain(table: pa.Table) -> pa.ChunkedArray:
+    plain = pa.chunked_array([pa.repeat(True, table.num_rows)])  # noqa: FBT003  (the value to repeat)
+    for name in table.column_names:
+        column = table.column(name)
+        if name in _REQUIRED:
+            plain = pc.and_(plain, column.is_valid())
+        if name in _TEXTS:
+            plain = pc.and_(plain, pc.invert(pc.fill_null(pc.match_substring_regex(column, _NEEDS_ESCAPE), False)))  # noqa: FBT003
+        if name in _NUMBERS:
+            plain = pc.and_(plain, pc.fill_null(pc.is_finite(column), True))  # noqa: FBT003
+    return plain
+
+
+def _keys(table: pa.Table) -> list[bytes | None]:
+    keys: list[bytes | None] = table.column("customer_id").cast(pa.binary()).to_pylist()
+    return keys
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    values: list[Any] = (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist()
+    return values

@@ -1,0 +1,304 @@
+"""Records to batches of items: decode, check against the accepted values, encode what the kernel takes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas import codec
+from schemas.accepted import (
+    EARLIEST_MS,
+    LARGEST_AMOUNT,
+    LATEST_MS,
+    LONGEST_ID,
+    MOST_AHEAD_MS,
+    NO_RECORD_TIME,
+    Reason,
+    Rejection,
+    amount_problem,
+    currency_problem,
+    epoch_ms,
+    id_problem,
+    time_problem,
+)
+from schemas.messages import Activate, Customer, Forget, Tick, Transaction
+from schemas.spec import Attribute, Spec
+from stream_app.kernel import kernel
+from stream_app.steps.stages import Batch, Chunk, Control, Decoded, Whole
+
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What decoding needs to know of a spec."""
+
+    spec: Spec
+
+    @cached_property
+    def other(self) -> int:
+        """Return the code of types that the spec does not know."""
+        return len(self.spec.types) - 1
+
+    @cached_property
+    def levels(self) -> dict[str, dict[str, float]]:
+        """Map each category attribute's values to their codes."""
+        return {
+            item.name: {value: float(code) for code, value in enumerate(item.values)}
+            for item in self.spec.attributes
+            if item.kind == "category"
+        }
+
+
+@dataclass
+class _Found:
+    """What a pass over the records gathers."""
+
+    records: list[int] = field(default_factory=list)
+    messages: list[Transaction | Customer | Forget] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    parts: list[Batch | Control] = field(default_factory=list)
+    unknown_types: int = 0
+    unknown_values: int = 0
+
+
+def decode(chunk: Chunk, vocabulary: Vocabulary) -> Decoded:
+    """Return the batches and controls of a chunk and what it refuses; never raises for what a record holds."""
+    found = _Found()
+    for record, value in enumerate(chunk.values):
+        message = codec.decode(value) if value is not None else _tombstone(chunk.keys[record])
+        if type(message) is Transaction or isinstance(message, Customer | Forget):
+            found.records.append(record)
+            found.messages.append(message)
+        elif isinstance(message, Tick | Activate):
+            _close(found, chunk, vocabulary)
+            _control(found, record, message, int(chunk.record_times[record]))
+        else:
+            found.rejections.append(Rejection(record, *message))
+    _close(found, chunk, vocabulary)
+    found.rejections.sort(key=lambda rejection: rejection.record)
+    return Decoded(found.parts, found.rejections, found.unknown_types, found.unknown_values)
+
+
+def id_hashes(transaction_ids: list[bytes]) -> Whole:
+    """Return 48 bits of an unseeded BLAKE2b of each id as two numbers below 2**24, never both 0; int64 [n, 2]."""
+    digests = b"".join([blake2b(name, digest_size=6).digest() for name in transaction_ids])
+    part = np.frombuffer(digests, np.uint8).reshape(-1, 2, 3).astype(np.int64)
+    hashes = part[:, :, 0] << 16 | part[:, :, 1] << 8 | part[:, :, 2]
+    hashes[(hashes == 0).all(axis=1), 1] = 1
+    return hashes
+
+
+def attribute_value(attribute: Attribute, value: object, levels: dict[str, float]) -> float | str:
+    """Return what the row takes for one attribute of a customer record, or what is wrong with it.
+
+    Args:
+        attribute: what the spec says of it.
+        value: as decoded; None makes it unknown.
+        levels: codes of its values, if it is a category.
+    """
+    if value is None:
+        return kernel.UNKNOWN
+    if attribute.kind == "category":
+        if not isinstance(value, str):
+            return f"expected text for attribute {attribute.name}, found {type(value).__name__}"
+        return levels.get(value, kernel.UNKNOWN)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"expected a number for attribute {attribute.name}, found {type(value).__name__}"
+    if not attribute.at_least <= value <= attribute.at_most:
+        bounds = f"{attribute.at_least:g} to {attribute.at_most:g}"
+        return f"expected attribute {attribute.name} within {bounds}, found {value:g}"
+    return float(value)
+
+
+def _odd_ids(ids: list[bytes]) -> NDArray[np.bool_]:
+    """Return which ids are empty, too long or hold a NUL."""
+    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+    odd = (lengths == 0) | (lengths > LONGEST_ID)
+    if b"\0" in b"".join(ids):
+        odd |= np.array([b"\0" in name for name in ids])
+    return odd
+
+
+def _tombstone(key: bytes | None) -> Forget | codec.Refusal:
+    if key is None:
+        return Reason.KEY, "expected the customer's id as the key of a tombstone, found no key"
+    try:
+        return Forget(customer_id=key.decode())
+    except UnicodeDecodeError:
+        return Reason.ID, "expected the customer's id in UTF-8 as the key of a tombstone, found other bytes"
+
+
+def _control(found: _Found, record: int, message: Tick | Activate, record_time: int) -> None:
+    problem = time_problem(epoch_ms(message.time), record_time) if isinstance(message, Tick) else None
+    if problem:
+        found.rejections.append(Rejection(record, Reason.TIME, problem))
+    else:
+        found.parts.append(Control(record, message))
+
+
+def _close(found: _Found, chunk: Chunk, vocabulary: Vocabulary) -> None:
+    """Turn the messages gathered so far into a batch."""
+    if not found.messages:
+        return
+    columns = _Columns(found.records, found.messages, chunk, vocabulary)
+    refused = list(columns.refused())
+    if refused:
+        found.rejections += refused
+        bad = {rejection.record for rejection in refused}
+        keep = [k for k, record in enumerate(found.records) if record not in bad]
+        records, messages = [found.records[k] for k in keep], [found.messages[k] for k in keep]
+        columns = _Columns(records, messages, chunk, vocabulary)
+    found.records, found.messages = [], []
+    if columns.messages:
+        found.parts.append(columns.batch())
+        found.unknown_types += columns.unknown_types
+        found.unknown_values += columns.unknown_values
+
+
+class _Columns:
+    """Messages as columns, first to be checked, then to be handed on."""
+
+    def __init__(
+        self, records: list[int], messages: list[Transaction | Customer | Forget], chunk: Chunk, vocabulary: Vocabulary
+    ) -> None:
+        self.records, self.messages, self.chunk, self.vocabulary = records, messages, chunk, vocabulary
+        self.customers = [message.customer_id.encode() for message in messages]
+        self.time_ms = np.full(len(messages), EARLIEST_MS, np.int64)
+        self.amount = np.zeros(len(messages))
+        self.balance = np.full(len(messages), np.nan)
+        self.unknown_types = self.unknown_values = 0
+        plain = [type(message) is Transaction for message in messages]
+        self.op = np.full(len(messages), kernel.TRANSACTION, np.int64)
+        self.place = np.arange(len(messages))
+        self.transactions: list[Transaction] = messages  # type: ignore[assignment]  (narrowed below where it is not so)
+        if not all(plain):
+            self.place = np.flatnonzero(plain)
+            self.transactions = [message for message in messages if isinstance(message, Transaction)]
+        self._fill_transactions()
+        self._fill_others()
+
+    def _fill_transactions(self) -> None:
+        rows, spec = self.transactions, self.vocabulary.spec
+        times = [row.time if type(row.time) is int else epoch_ms(row.time) for row in rows]
+        try:
+            self.time_ms[self.place] = times
+        except OverflowError:
+            self.time_ms[self.place] = [epoch_ms(time) for time in times]
+        amount = np.array([row.amount for row in rows], np.float64)
+        balance = np.array([row.balance for row in rows], np.float64)  # None becomes NaN
+        self.names = [row.transaction_id.encode() for row in rows]
+        self.currencies = [row.currency for row in rows]
+        if any(self.currencies):
+            rates = np.array([spec.rate.get(name or spec.currency, 1.0) for name in self.currencies])
+            amount, balance = amount * rates, balance * rates
+        self.amount[self.place], self.balance[self.place] = amount, balance
+
+    def _fill_others(self) -> None:
+        if len(self.transactions) == len(self.messages):
+            return
+        for k, message in enumerate(self.messages):
+            if isinstance(message, Customer):
+                self.op[k], self.time_ms[k] = kernel.CUSTOMER, epoch_ms(message.time)
+            elif isinstance(message, Forget):
+                self.op[k] = kernel.FORGET
+
+    def refused(self) -> Iterator[Rejection]:
+        """Yield a rejection for each message that is not accepted: the first reason that holds."""
+        record_time = self.chunk.record_times[self.records]
+        suspect = (self.time_ms < EARLIEST_MS) | (self.time_ms >= LATEST_MS)
+        suspect |= (record_time != NO_RECORD_TIME) & (self.time_ms > record_time + MOST_AHEAD_MS)
+        suspect |= ~(np.abs(self.amount) <= LARGEST_AMOUNT) | (np.abs(self.balance) > LARGEST_AMOUNT)
+        suspect |= (self.op == kernel.CUSTOMER) | _odd_ids(self.customers)
+        suspect[self.place] |= _odd_ids(self.names)
+        keys = [self.chunk.keys[record] for record in self.records]
+        if keys != self.customers:
+            suspect |= np.array([key != customer for key, customer in zip(keys, self.customers, strict=True)])
+        if any(self.currencies):
+            suspect[self.place] |= np.array([name is not None for name in self.currencies])
+        for k in np.flatnonzero(suspect).tolist():
+            problem = self._problem(k)
+            if problem:
+                yield Rejection(self.records[k], *problem)
+
+    def _problem(self, k: int) -> codec.Refusal | None:
+        message, customer = self.messages[k], self.customers[k]
+        problem = id_problem(customer, "customer_id")
+        if isinstance(message, Transaction):
+            problem = problem or id_problem(message.transaction_id.encode(), "transaction_id")
+        if problem:
+            return Reason.ID, problem
+        if self.chunk.keys[self.records[k]] != customer:
+            return Reason.KEY, "expected customer_id as the record's key, found another; partition by customer_id"
+        problem = time_problem(int(self.time_ms[k]), int(self.chunk.record_times[self.records[k]]))
+        if problem:
+            return Reason.TIME, problem
+        if isinstance(message, Transaction):
+            return self._money_problem(k, message)
+        if isinstance(message, Customer):
+            problem = next((value for value in self._facts(k) if isinstance(value, str)), None)
+            return (Reason.ATTRIBUTE, problem) if problem else None
+        return None
+
+    def _money_problem(self, k: int, message: Transaction) -> codec.Refusal | None:
+        if message.currency is not None:
+            problem = currency_problem(message.currency, self.vocabulary.spec)
+            if problem:
+                return Reason.CURRENCY, problem
+        problem = amount_problem(float(self.amount[k]))
+        if not problem and message.balance is not None:
+            problem = amount_problem(float(self.balance[k]), "balance")
+        return (Reason.AMOUNT, problem) if problem else None
+
+    def _facts(self, k: int) -> list[float | str]:
+        """Return what the row takes of customer record ``k`` for each attribute, or what is wrong with it."""
+        fields = codec.facts(self.chunk.values[self.records[k]] or b"")
+        return [
+            attribute_value(item, fields[item.name], self.vocabulary.levels.get(item.name, {}))
+            if item.name in fields
+            else kernel.UNCHANGED
+            for item in self.vocabulary.spec.attributes
+        ]
+
+    def batch(self) -> Batch:
+        """Return the columns as a batch; all messages must have been accepted."""
+        n, code, other = len(self.messages), self.vocabulary.spec.type_code, self.vocabulary.other
+        kinds = [code.get(row.type, -1) for row in self.transactions]
+        self.unknown_types = kinds.count(-1)
+        kind, hashes = np.zeros(n, np.int64), np.ones((n, 2), np.int64)
+        kind[self.place] = [other if item < 0 else item for item in kinds] if self.unknown_types else kinds
+        hashes[self.place] = id_hashes(self.names)
+        transaction_ids = self.names
+        if len(self.names) < n:
+            transaction_ids = [b""] * n
+            for place, name in zip(self.place.tolist(), self.names, strict=True):
+                transaction_ids[place] = name
+        return Batch(
+            record=np.array(self.records, np.int64),
+            op=self.op,
+            customers=self.customers,
+            transaction_ids=transaction_ids,
+            time_ms=self.time_ms,
+            kind=kind,
+            amount=self.amount + 0.0,
+            balance=self.balance,
+            id_hash=hashes,
+            attributes=self._attributes(),
+        )
+
+    def _attributes(self) -> Whole:
+        spec = self.vocabulary.spec
+        places = np.flatnonzero(self.op == kernel.CUSTOMER).tolist()
+        table = np.array([self._facts(k) for k in places], np.float64).reshape(len(places), len(spec.attributes))
+        categories = [item.kind == "category" for item in spec.attributes]
+        given = [codec.facts(self.chunk.values[self.records[k]] or b"") for k in places]
+        self.unknown_values = sum(
+            int(table[row, column] == kernel.UNKNOWN and fields.get(spec.attributes[column].name) is not None)
+            for row, fields in enumerate(given)
+            for column in np.flatnonzero(categories).tolist()
+        )
+        known = {item.name for item in spec.attributes} | set(Customer.__struct_fields__) | {"kind"}
+        self.unknown_values += sum(len(fields.keys() - known) for fields in given)
+        return table

@@ -1,0 +1,248 @@
+"""Scores, alerts and rejections to the bytes that leave: messages for the three output topics."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas import codec
+from schemas.accepted import Reason, Rejection
+from schemas.messages import Alert
+from stream_app.bundle import Bundle
+from stream_app.kernel import kernel
+from stream_app.steps.stages import Batch, Chunk, Fired, Read, Whole
+from stream_app.steps.writer import Program, Texts, Writer
+
+LARGEST_DEAD_LETTER: Final = 65_536
+_LARGEST_MILLIONTHS: Final = 9.2e18
+_KINDS: Final = {kernel.TRANSACTION: 0, kernel.CUSTOMER: 1, kernel.TICK: 2}
+# Columns of the integers that a score is written from; the tasks' follow.
+_OFFSET, _KIND, _IS_TRANSACTION, _IS_TICK, _TIME, _LATE, _TASKS = range(7)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The scored items of a batch, as columns and as messages.
+
+    Attributes:
+        record: int64 [m], index of the record in the chunk.
+        customers: ids in UTF-8: the keys of the messages.
+        transaction_ids: in UTF-8, empty where there is none.
+        kind: int64 [m], 0 transaction, 1 customer, 2 tick.
+        time_ms: int64 [m], event time.
+        late: bool [m].
+        eligible: bool [m, tasks].
+        values: float64 [m, score width], six decimals.
+        band: int64 [m, tasks], index of the band; of the choice for a multiclass task.
+        messages: all messages, one behind the other.
+        starts: int64 [m + 1], where each message starts.
+    """
+
+    record: Whole
+    customers: list[bytes]
+    transaction_ids: list[bytes]
+    kind: Whole
+    time_ms: Whole
+    late: NDArray[np.bool_]
+    eligible: NDArray[np.bool_]
+    values: NDArray[np.float64]
+    band: Whole
+    messages: NDArray[np.uint8]
+    starts: Whole
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A refused record, unchanged, with the reason and where it stood as headers."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+def six_decimals(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return scores as they are emitted: bands and rules decide on these, so that an auditor can redo them."""
+    limit = _LARGEST_MILLIONTHS / 1e6
+    return np.rint(np.clip(scores.astype(np.float64), -limit, limit) * 1e6) / 1e6
+
+
+class ScoreEncoder:
+    """Writes the scores of one bundle on one partition."""
+
+    def __init__(self, bundle: Bundle, topic: str, partition: int) -> None:
+        """Make the writer's program from the bundle's outputs and bands."""
+        self._bundle = bundle
+        self.prefix = f"{topic}-{partition}-"
+        self._late_column = bundle.rolling.layout.column["late_h"]
+        self._bounds = [
+            np.array([band.at_least for band in bundle.manifest.bands.get(output.task, ()) if band.at_least is not None])
+            for output in bundle.manifest.outputs
+        ]
+        self._writer = self._program()
+
+    def __call__(self, batch: Batch, read: Read, values: NDArray[np.float64], chunk: Chunk) -> Scores:
+        """Return the scores of a batch."""
+        at = read.scored
+        whole = len(at) == len(batch.op)
+        customers = batch.customers if whole else [batch.customers[k] for k in at.tolist()]
+        transactions = batch.transaction_ids if whole else [batch.transaction_ids[k] for k in at.tolist()]
+        op, time_ms = batch.op[at], batch.time_ms[at]
+        kind = np.zeros(len(at), np.int64)
+        for code, position in _KINDS.items():
+            kind[op == code] = position
+        late = read.features[:, self._late_column] > 0.0
+        band = self._bands(values)
+        record = batch.record[at]
+        integers = np.empty((len(at), _TASKS + 2 * band.shape[1]), np.int64)
+        integers[:, _OFFSET] = chunk.offsets[record]
+        integers[:, _KIND] = kind
+        integers[:, _IS_TRANSACTION] = op == kernel.TRANSACTION
+        integers[:, _IS_TICK] = op == kernel.TICK
+        integers[:, _TIME] = time_ms
+        integers[:, _LATE] = late
+        integers[:, _TASKS::2] = read.eligible
+        integers[:, _TASKS + 1 :: 2] = band
+        millionths = np.rint(self._with_choice(values, band) * 1e6).astype(np.int64)
+        messages, starts = self._writer(Texts.of(customers, transactions), integers, millionths)
+        return Scores(
+            record, customers, transactions, kind, time_ms, late, read.eligible, values, band, messages, starts
+        )
+
+    def _bands(self, values: NDArray[np.float64]) -> Whole:
+        outputs = self._bundle.manifest.outputs
+        band = np.zeros((len(values), len(outputs)), np.int64)
+        for t, output in enumerate(outputs):
+            part = values[:, output.start : output.start + output.width]
+            if output.classes:
+                band[:, t] = part.argmax(axis=1)
+            elif len(self._bounds[t]):
+                band[:, t] = np.searchsorted(self._bounds[t], part[:, 0], side="right")
+        return band
+
+    def _with_choice(self, values: NDArray[np.float64], band: Whole) -> NDArray[np.float64]:
+        """Return the values with, behind them, the probability of each task's choice."""
+        outputs = self._bundle.manifest.outputs
+        top = [
+            values[np.arange(len(values)), output.start + (band[:, t] if output.classes else 0)]
+            for t, output in enumerate(outputs)
+        ]
+        return np.column_stack([values, *top])
+
+    def _program(self) -> Writer:
+        program, bundle = Program(), self._bundle
+        program.literal('{"score_id":"' + _inside(self.prefix))
+        program.integer(_OFFSET)
+        tick = program.skip_unless(_IS_TICK)
+        program.literal("-")
+        program.text(0)
+        program.end_skip(tick)
+        program.literal('","kind":"')
+        program.choice(_KIND, ["transaction", "customer", "tick"])
+        transaction = program.skip_unless(_IS_TRANSACTION)
+        program.literal('","transaction_id":"')
+        program.text(1)
+        program.end_skip(transaction)
+        program.literal('","customer_id":"')
+        program.text(0)
+        program.literal('","time":')
+        program.integer(_TIME)
+        program.literal(f',"bundle":"{bundle.short}","layout":"{bundle.manifest.layout}","late":')
+        program.choice(_LATE, ["false", "true"])
+        program.literal(',"tasks":{')
+        for t in range(len(bundle.manifest.outputs)):
+            self._task(program, t)
+        program.literal("}}")
+        return program.build()
+
+    def _task(self, program: Program, t: int) -> None:
+        output, bundle = self._bundle.manifest.outputs[t], self._bundle
+        score_width = bundle.manifest.outputs[-1].start + bundle.manifest.outputs[-1].width
+        program.literal(("," if t else "") + f'"{output.task}":{{"eligible":')
+        program.choice(_TASKS + 2 * t, ["false", "true"])
+        asked = program.skip_unless(_TASKS + 2 * t)
+        program.literal(',"score":')
+        program.decimal(score_width + t)
+        bands = [band.name for band in bundle.manifest.bands.get(output.task, ())]
+        if output.classes:
+            program.choice(_TASKS + 2 * t + 1, [f',"choice":"{_inside(name)}"' for name in output.classes])
+            for c, name in enumerate(output.classes):
+                program.literal((',"probabilities":{' if c == 0 else ",") + f'"{_inside(name)}":')
+                program.decimal(output.start + c)
+            program.literal("}")
+        elif bands:
+            program.choice(_TASKS + 2 * t + 1, [f',"band":"{_inside(name)}"' for name in bands])
+        program.end_skip(asked)
+        program.literal("}")
+
+
+def score_id(scores: Scores, item: int, chunk: Chunk) -> str:
+    """Return the id of one score: the place of its record in the log, and for a tick also the customer."""
+    place = f"{chunk.topic}-{chunk.partition}-{chunk.offsets[scores.record[item]]}"
+    return f"{place}-{scores.customers[item].decode()}" if scores.kind[item] == _KINDS[kernel.TICK] else place
+
+
+def alerts(fired: Fired, scores: Scores, chunk: Chunk, bundle: Bundle) -> list[Alert]:
+    """Return the alerts of a batch.
+
+    Args:
+        fired: what the rules decided.
+        scores: of the same batch.
+        chunk: whose records they are.
+        bundle: whose rules they are.
+    """
+    rules, found = bundle.spec.rules, []
+    for item, rule_index, value, suppressed in zip(
+        fired.item.tolist(), fired.rule.tolist(), fired.value.tolist(), fired.suppressed.tolist(), strict=True
+    ):
+        rule, score = rules[rule_index], score_id(scores, item, chunk)
+        alert = Alert(
+            alert_id=f"{score}-{rule.name}",
+            score_id=score,
+            customer_id=scores.customers[item].decode(),
+            time=int(scores.time_ms[item]),
+            rule=rule.name,
+            task=rule.task,
+            feature=rule.feature,
+            class_=rule.class_,
+            score=value,
+            threshold=rule.threshold,
+            severity=rule.severity,
+            suppressed=suppressed,
+            bundle=bundle.short,
+        )
+        found.append(alert)
+    return found
+
+
+def dead_letters(rejections: Iterable[Rejection], chunk: Chunk) -> list[DeadLetter]:
+    """Return refused records as dead letters: unchanged, or where too large the first 64 KiB with length and sha256."""
+    letters = []
+    for record, reason, detail in rejections:
+        key, value = chunk.keys[record], chunk.values[record]
+        headers = {
+            "reason": str(reason).encode(),
+            "detail": detail.encode(errors="replace")[:1024],
+            "topic": chunk.topic.encode(),
+            "partition": b"%d" % chunk.partition,
+            "offset": b"%d" % chunk.offsets[record],
+        }
+        if value is not None and len(value) > LARGEST_DEAD_LETTER:
+            headers |= {"length": b"%d" % len(value), "sha256": hashlib.sha256(value).hexdigest().encode()}
+            value = value[:LARGEST_DEAD_LETTER]
+        letters.append(DeadLetter(key, value, tuple(headers.items())))
+    return letters
+
+
+def repeats(batch: Batch, read: Read) -> list[Rejection]:
+    """Return a rejection for each transaction that the kernel found to be a duplicate."""
+    detail = "expected a new transaction id, found one of the customer's last eight"
+    at = np.flatnonzero(read.verdict == kernel.DUPLICATE)
+    return [Rejection(record, Reason.DUPLICATE, detail) for record in batch.record[at].tolist()]
+
+
+def _inside(text: str) -> str:
+    """Return a text as it stands inside a JSON string."""
+    return codec.encode(text).decode()[1:-1]

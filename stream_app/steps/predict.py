@@ -1,0 +1,58 @@
+"""Feature rows to calibrated scores, through ONNX Runtime. The one module that imports it."""
+
+from typing import Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from schemas.errors import BundleError
+from stream_app.bundle import INPUT_NAME, OUTPUT_NAME, Bundle
+
+BATCH_MULTIPLE: Final = 16
+"""Batches are filled up to it: vectorised loops then have no scalar tail, whose last bit would differ."""
+LARGEST_BATCH: Final = 4096
+
+
+class Predictor:
+    """The network of one bundle in one thread."""
+
+    def __init__(self, model: bytes, feature_width: int, score_width: int) -> None:
+        """Load a network.
+
+        Raises:
+            BundleError: it is no network of these widths.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises a class of its own for every failure, all below Exception
+            message = f"Expected an ONNX network in model.onnx, found: {error}; train the bundle again."
+            raise BundleError(message) from error
+        self._feature_width = feature_width
+        shapes = [
+            (item.name, item.shape[-1:]) for item in (*self._session.get_inputs(), *self._session.get_outputs())
+        ]
+        expected = [(INPUT_NAME, [feature_width]), (OUTPUT_NAME, [score_width])]
+        if shapes != expected:
+            message = f"Expected inputs and outputs {expected} in model.onnx, found {shapes}; train the bundle again."
+            raise BundleError(message)
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> "Predictor":
+        """Load the network of a bundle."""
+        outputs = bundle.manifest.outputs
+        return cls(bundle.model, bundle.manifest.feature_width, outputs[-1].start + outputs[-1].width)
+
+    def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the scores of feature rows, float32 [n, score width]; the same bits for any way of batching."""
+        if len(features) > LARGEST_BATCH:
+            parts = [self(features[k : k + LARGEST_BATCH]) for k in range(0, len(features), LARGEST_BATCH)]
+            return np.concatenate(parts)
+        rest = -len(features) % BATCH_MULTIPLE
+        if rest:
+            features = np.concatenate([features, np.zeros((rest, self._feature_width), np.float32)])
+        scores: NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: features})[0]
+        return scores[: len(scores) - rest]

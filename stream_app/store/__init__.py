@@ -1,0 +1,1 @@
+"""Where the customers' rows are kept, behind one port."""

@@ -1,0 +1,304 @@
+"""The kernel computes what the definitions say, for any log that is accepted."""
+
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from schemas.accepted import LARGEST_AMOUNT
+from stream_app.kernel import kernel
+from stream_app.kernel.rolling import Rolling
+from tests.properties import reference
+from tests.properties.comparison import Comparison
+from tests.properties.kernel_cases import CUSTOMERS, OFFSETS, encode, logs, rolling, run, seeded_log
+from tests.properties.reference import DAY_MS, HOUR_MS, Customer, Item
+
+VERDICTS: Final = {"nothing": kernel.NOTHING, "scored": kernel.SCORED, "duplicate": kernel.DUPLICATE}
+SMALLEST_NORMAL: Final = float(np.finfo(np.float32).tiny)
+START: Final = 1_600_000_000_000  # 2020-09-13T12:26:40Z
+
+calm = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+def sound(values: NDArray[np.float32]) -> bool:
+    """Return whether all numbers are finite and none is denormal."""
+    size = np.abs(values)
+    return bool(np.isfinite(values).all() and not ((size > 0) & (size < SMALLEST_NORMAL)).any())
+
+
+def follow(features: Rolling, items: Sequence[Item]) -> None:
+    """Take items one by one and assert after each that row, verdict and features are what the definitions say."""
+    layout = features.layout
+    comparison, state = Comparison(layout), features.empty(CUSTOMERS)
+    customers = [Customer(layout.spec) for _ in range(CUSTOMERS)]
+    for item in items:
+        before = state.copy()
+        verdict, wanted = customers[item.customer].step(item)
+        out, found = features.step(state, encode(layout, [item]))
+        assert found[0] == VERDICTS[verdict], item
+        assert sound(state), item
+        others = np.arange(CUSTOMERS) != item.customer
+        assert state[others].tobytes() == before[others].tobytes(), "another customer's row changed"
+        if verdict == "duplicate" or item.op == "tick":
+            assert state.tobytes() == before.tobytes(), item
+        if item.op == "forget":
+            assert not state[item.customer].any()
+        if verdict == "scored":
+            assert sound(out[0]), item
+            assert comparison.differences(wanted, out[0], customers[item.customer]) == [], item
+
+
+def transactions(times: Sequence[int], **same: Any) -> list[Item]:  # noqa: ANN401  (the fields of an item)
+    """Return transactions of one customer at these times after START, with ids of their own."""
+    values = {"kind": 0, "amount": -20.0} | same
+    return [Item("transaction", 0, START + time, transaction=n, **values) for n, time in enumerate(times, 1)]
+
+
+def at_the_end(features: Rolling, items: Sequence[Item]) -> dict[str, float]:
+    """Return the features of the last item by name."""
+    row = run(features, items).features[-1]
+    return {name: float(row[column]) for name, column in features.layout.column.items()}
+
+
+@settings(calm, max_examples=100)
+@given(st.data(), st.sampled_from(OFFSETS))
+def test_features_of_a_small_spec_follow_their_definitions(data: st.DataObject, offset: int) -> None:
+    features = rolling("small", offset)
+    follow(features, data.draw(logs(features, 60)))
+
+
+@settings(calm, max_examples=30)
+@given(st.data(), st.sampled_from(OFFSETS))
+def test_features_of_the_bank_follow_their_definitions(data: st.DataObject, offset: int) -> None:
+    features = rolling("bank", offset)
+    follow(features, data.draw(logs(features, 40)))
+
+
+@pytest.mark.parametrize(("name", "offset", "size"), [("small", -480, 600), ("bank", 330, 400)])
+def test_features_of_busy_customers_follow_their_definitions(name: str, offset: int, size: int) -> None:
+    features = rolling(name, offset)
+    follow(features, seeded_log(features, size, seed=1))
+
+
+def test_a_hot_customer_is_followed_through_a_thousand_events_within_minutes() -> None:
+    features = rolling("small")
+    items = transactions([n * 137 for n in range(1000)], amount=-19.99)
+    customer = Customer(features.layout.spec)
+    for item in items:
+        customer.take(item)
+    row = run(features, items).features[-1]
+    assert Comparison(features.layout).differences(customer.features(items[-1]), row, customer) == []
+
+
+def test_sums_of_the_largest_amounts_keep_their_precision() -> None:
+    features = rolling("small")
+    items = transactions([n * HOUR_MS // 3 for n in range(60)], amount=-LARGEST_AMOUNT)
+    found = at_the_end(features, items)
+    assert found["out_3h"] == pytest.approx(9e12, rel=1e-6)
+    assert found["out_30d"] == found["out_24h"] == pytest.approx(60e12, rel=1e-6)
+    assert found["amount_mean"] == pytest.approx(1e12, rel=1e-6)
+    assert found["max_30d"] == np.float32(1e12)
+
+
+def test_what_the_bank_does_never_resets_the_customers_silence() -> None:
+    features = rolling("small")
+    found = at_the_end(features, [*transactions([0]), *transactions([48 * HOUR_MS, 72 * HOUR_MS], kind=1)[1:]])
+    assert (found["silence_h"], found["own_silence_h"]) == (0, 72)
+    assert (found["count"], found["own_count"]) == (2, 1)
+    assert found["since_h:fee"] == 0
+    assert found["due_first=fee"] == 0
+
+
+def test_four_hundred_days_of_silence_empty_the_windows_and_keep_the_ages() -> None:
+    features = rolling("small")
+    tick = Item("tick", 0, START + 400 * DAY_MS)
+    found = at_the_end(features, [*transactions([0, HOUR_MS]), tick])
+    assert found["count_30d"] == found["out_24h"] == found["max_30d"] == 0
+    assert found["own_silence_h"] == 400 * 24 - 1
+    assert found["count"] == 2
+    assert found["due_d:pay"] == 45
+    assert found["out~0.5d"] == 0
+
+
+def test_a_late_event_counts_in_its_tile_while_the_window_holds_it() -> None:
+    features = rolling("small")
+    found = at_the_end(features, transactions([100 * DAY_MS, 100 * DAY_MS - 2 * HOUR_MS, 69 * DAY_MS]))
+    assert (found["count_1h"], found["count_3h"], found["count_30d"], found["count"]) == (1, 2, 2, 3)
+    assert found["late_h"] == 31 * 24
+    assert found["tenure_h"] == 31 * 24
+    assert found["silence_h"] == 0
+
+
+def test_a_customer_who_never_did_anything_can_be_read_once_registered() -> None:
+    features = rolling("small")
+    record = Item("customer", 0, START, attributes={"income": 10.0, "level": "high"})
+    found = at_the_end(features, [record, Item("tick", 0, START + 5 * HOUR_MS)])
+    assert found["silence_h"] == found["own_silence_h"] == found["tenure_h"] == found["last1_h"] == 87_600
+    assert (found["registered_h"], found["income"], found["level=high"], found["count"]) == (5, 10, 1, 0)
+
+
+def test_attributes_keep_what_is_unchanged_and_lose_what_becomes_unknown() -> None:
+    features = rolling("small")
+    told = {"income": 10.0, "level": "high", "score": 7.0}
+    found = at_the_end(
+        features, [Item("customer", 0, START, attributes=told), Item("customer", 0, START, attributes={"income": None})]
+    )
+    assert (found["income"], found["income_known"]) == (0, 0)
+    assert (found["score"], found["score_known"], found["level=high"]) == (7, 1, 1)
+
+
+def test_the_eighth_last_id_is_remembered_and_the_ninth_last_is_not() -> None:
+    features = rolling("small")
+    items = transactions(range(9))
+    again = [replace(items[0], time=START + 10), replace(items[1], time=START + 10)]
+    assert run(features, [*items, again[1]]).verdict[-1] == kernel.DUPLICATE
+    assert run(features, [*items, again[0]]).verdict[-1] == kernel.SCORED
+
+
+def test_a_tick_on_an_empty_row_gives_nothing() -> None:
+    features = rolling("small")
+    tick = Item("tick", 0, START + 1)
+    forget = Item("forget", 0, START)
+    assert run(features, [tick, *transactions([0]), forget, tick]).verdict.tolist() == [
+        kernel.NOTHING, kernel.SCORED, kernel.NOTHING, kernel.NOTHING,
+    ]  # fmt: skip
+
+
+def test_a_customer_record_is_scored_only_where_the_spec_says_so() -> None:
+    record = Item("customer", 0, START)
+    assert run(rolling("small"), [record]).verdict.tolist() == [kernel.SCORED]
+    assert run(rolling("bank"), [record]).verdict.tolist() == [kernel.NOTHING]
+
+
+def test_what_is_not_scored_leaves_its_feature_row_alone() -> None:
+    features = rolling("small")
+    items = [*transactions([0]), *transactions([1]), Item("forget", 0, START), Item("tick", 0, START)]
+    out = np.full((4, features.layout.feature_width), 7, np.float32)
+    verdict = np.empty(4, np.int64)
+    kernel.step(features.empty(1), encode(features.layout, items), features.plan, out, verdict)
+    assert verdict.tolist() == [kernel.SCORED, kernel.DUPLICATE, kernel.NOTHING, kernel.NOTHING]
+    assert (out[1:] == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("times", "amounts"),
+    [
+        pytest.param([0, 5 * HOUR_MS] + [6 * HOUR_MS] * 6000, [-20.0], id="thousands of gaps of 0"),
+        pytest.param(range(0, 10_000 * HOUR_MS, HOUR_MS), [-20.0] + [0.0] * 9999, id="thousands of amounts of 0"),
+        pytest.param(range(0, 3000 * DAY_MS, DAY_MS), [1e12, -1e-19, 5e-324, -1e-38, 1e-21], id="smallest amounts"),
+    ],
+)
+def test_no_long_log_leaves_a_denormal_in_the_row(times: Sequence[int], amounts: Sequence[float]) -> None:
+    features = rolling("small")
+    items = [
+        replace(item, amount=amounts[n % len(amounts)], balance=amounts[n % len(amounts)] / 10)
+        for n, item in enumerate(transactions(times))
+    ]
+    result = run(features, items)
+    assert sound(result.state)
+    assert sound(result.features)
+
+
+def test_a_decay_constant_of_next_to_nothing_forgets_at_once() -> None:
+    features = Rolling.of(msgspec.structs.replace(rolling("small").layout.spec, decay_days=(1e-300, 1.0)))
+    found = at_the_end(features, transactions([0, 1]))
+    assert found["count:pay~1e-300d"] == 1
+
+
+def test_decay_is_the_exponential_function() -> None:
+    x = np.concatenate([np.linspace(0, 43.6, 5001), np.logspace(-12, 1, 501)])
+    found = np.array([kernel.decay(value) for value in x])
+    np.testing.assert_allclose(found, np.exp(-x), rtol=1e-13)
+    assert [kernel.decay(value) for value in (0.0, 45.0, 1e6, 1e300, np.inf)] == [1, 0, 0, 0, 0]
+
+
+# What follows shows that the comparison sees what is wrong: it is no use otherwise.
+
+
+@pytest.mark.parametrize(
+    "feature",
+    ["count_24h", "in~30d", "out_30d", "gap_mean_h", "amount_sd", "amount_z", "silence_h", "due_d:pay", "year_cos"],
+)
+def test_the_comparison_sees_a_feature_that_is_slightly_wrong(feature: str) -> None:
+    features = rolling("small")
+    items = seeded_log(features, 60)
+    customer = Customer(features.layout.spec)
+    wanted = [customer.step(item)[1] for item in items if item.customer == items[-1].customer][-1]
+    row = run(features, items).features[-1]
+    comparison = Comparison(features.layout)
+    assert comparison.differences(wanted, row, customer) == []
+    row[features.layout.column[feature]] += abs(row[features.layout.column[feature]]) * 1e-4 + 1e-4
+    assert [name for name, _, _ in comparison.differences(wanted, row, customer)] == [feature]
+
+
+MUTANTS: Final = {
+    "the bank's events count as the customer's": ("if plan.own[kind] == 1:", "if True:"),
+    "a late balance counts": ("if late == 0.0 and balance == balance:", "if balance == balance:"),
+    "the ring holds an hour more": ("if newest - hour < HOURS:", "if newest - hour <= HOURS:"),
+    "the ring holds a day more": ("if newest // 24 - day < DAYS:", "if newest // 24 - day <= DAYS:"),
+    "a late event enters undecayed": ("decay(late * float(rates[t])) if late > 0.0 else 1.0", "1.0"),
+    "means forget faster": ("SLOWEST: Final = 0.02", "SLOWEST: Final = 0.03"),
+    "today's anniversary is over": ("if candidate < day or", "if candidate <= day or"),
+    "two events in an hour are one": ("if hour >= float(s[b]):", "if hour > float(s[b]):"),
+    "seven ids are remembered": ("s[at] = (place + 1) % IDS", "s[at] = (place + 1) % (IDS - 1)"),
+    "a gap backwards is a gap": ("positive(forward) / HOUR_MS", "abs(forward) / HOUR_MS"),
+    "what is unknown is known as 0": ("0.0 if value == UNKNOWN else 1.0", "1.0"),
+    "a late event never is the first": ("hour < float(s[CLOCK + 3])", "False"),
+    "the exponential is off": ("C2 + r * (C3", "C2 + r * (C2"),
+    "silence is not read": ("elapsed(s, CLOCK, float(hour), float(ms)) < 0.0", "True"),
+}
+
+Steps = Callable[[Any, kernel.Items, kernel.Plan, Any, Any], None]
+
+
+def mutant(old: str, new: str) -> Steps:
+    """Return the kernel's ``step``, not compiled, with one place of its text changed."""
+    source = Path(kernel.__file__).read_text(encoding="utf-8")
+    assert source.count(old) == 1, f"expected {old!r} once in the kernel; correct the mutant"
+    plain = source.replace("from numba import njit", "njit = lambda **_: lambda function: function")
+    assert plain != source
+    module = types.ModuleType("mutant")
+    exec(compile(plain.replace(old, new), "mutant", "exec"), module.__dict__)  # noqa: S102  (the project's own text)
+    step: Steps = module.step
+    return step
+
+
+def wrong_features(step: Steps) -> set[str]:
+    """Return the features (or verdicts) in which a ``step`` differs from the definitions on a log of everything."""
+    features = rolling("small", 330)
+    layout, items = features.layout, seeded_log(features, 300)
+    out = np.zeros((len(items), layout.feature_width), np.float32)
+    verdict = np.empty(len(items), np.int64)
+    step(features.empty(CUSTOMERS), encode(layout, items), features.plan, out, verdict)
+    comparison, customers = Comparison(layout), [Customer(layout.spec) for _ in range(CUSTOMERS)]
+    wrong: set[str] = set()
+    for item, row, found in zip(items, out, verdict, strict=True):
+        expected, wanted = customers[item.customer].step(item)
+        if found != VERDICTS[expected]:
+            wrong.add("verdict")
+        elif expected == "scored":
+            wrong |= {name for name, _, _ in comparison.differences(wanted, row, customers[item.customer])}
+    return wrong
+
+
+def test_the_kernel_that_is_not_compiled_follows_the_definitions() -> None:
+    assert wrong_features(mutant("TRANSACTION: Final = 0", "TRANSACTION: Final = 0")) == set()
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_comparison_sees_that(name: str) -> None:
+    assert wrong_features(mutant(*MUTANTS[name]))
+
+
+def test_the_reference_weighs_observations_as_an_update_by_hand_does() -> None:
+    assert reference.weights(3) == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    assert sum(reference.weights(200)) == pytest.approx(1)
+    assert reference.moments([1.0, 3.0]) == pytest.approx((2.0, 1.0))

@@ -1,0 +1,1 @@
+"""The offline half: event logs to samples, labels, one multi-task network and a bundle."""

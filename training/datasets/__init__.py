@@ -1,0 +1,1 @@
+"""Data sets behind one port, each written as an interchange folder."""

@@ -1,0 +1,177 @@
+"""The oracle: predictions by the true process from the true latent state at a cut, never from the future.
+
+Churn, credit risk, preference and value by Monte-Carlo continuation of the latent processes: paths in steps of
+`STEP_DAYS`, along which the probabilities of the labels are computed in closed form rather than drawn
+(Rao-Blackwell), so that few paths suffice. The next type in closed form over hours, with the latent state as it is at
+the cut. The risk profile in closed form too: the attitude moves little until the next questionnaire.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from training.datasets.simulator import money
+from training.datasets.simulator.activity import HOUR_TABLE
+from training.datasets.simulator.behaviour import (
+    World,
+    default_chance,
+    instalment_due,
+    is_here,
+    miss_chance,
+    profile_chance,
+    purchase_hazard,
+    scheduled,
+    spontaneous,
+)
+from training.datasets.simulator.kinds import (
+    ATTITUDE,
+    OWN_TYPES,
+    PRODUCTS,
+    SALARY,
+    TRANSFER_IN,
+    Floats,
+    take,
+)
+from training.datasets.simulator.latent import MOVED, Latent, advance, move_household
+
+STEP_DAYS: Final = 10
+CHURN_DAYS: Final = 60
+VALUE_DAYS: Final = 60
+CREDIT_DAYS: Final = 90
+PREFERENCE_DAYS: Final = 90
+NEXT_DAYS: Final = 30
+PATHS: Final = 16
+"""Continuations per customer and cut."""
+SLOT_HOURS: Final = 3
+ORDER_SLOT: Final = 1
+"""Where `ORDER_HOURS` lie."""
+_CERTAIN: Final = 0.999
+"""A scheduled event is at most this certain, so that its hazard is finite."""
+_OUTFLOWS: Final = tuple(k for k in range(len(OWN_TYPES)) if k not in (SALARY, TRANSFER_IN))
+
+
+Forecast = dict[str, Floats]
+"""Predictions by task: shape (customers,), of class tasks (customers, classes)."""
+
+
+def forecast(world: World, latent: Latent, day: int, rng: np.random.Generator, paths: int = PATHS) -> Forecast:
+    """Return the oracle's predictions at 00:00 of `day`.
+
+    Args:
+        world: people and calendar.
+        latent: true state at the beginning of `day`; not changed.
+        day: day of the cut.
+        rng: source of the continuations.
+        paths: continuations per customer.
+    """
+    n = len(latent.phase)
+    here = np.flatnonzero(is_here(latent, world, day + CREDIT_DAYS))
+    index = np.tile(here, paths)
+    tally = _Paths(World(take(world.people, index), world.timeline, world.signal), take(latent, index))
+    for ahead in range(0, max(CREDIT_DAYS, PREFERENCE_DAYS), STEP_DAYS):
+        tally.step(day, ahead, rng)
+    found = {name: np.zeros(n) for name in ("churn", "credit_risk", "value")} | {"churn": np.ones(n)}
+    found["churn"][here] = _mean(np.exp(-tally.own_events), paths)
+    found["credit_risk"][here] = 1.0 - _mean(tally.no_default, paths)
+    found["value"][here] = _mean(tally.log_outflow(), paths)
+    bought = np.zeros((n, len(PRODUCTS)))
+    bought[here] = _mean(tally.bought, paths)
+    found["preference"] = np.column_stack([1.0 - bought.sum(axis=1), bought])
+    found["next_behaviour"] = next_types(world, latent, day)
+    found["risk_profile"] = profile_chance(latent.tastes[:, ATTITUDE], world.signal)
+    return found
+
+
+def _mean(values: Floats, paths: int) -> Floats:
+    """Return the mean over paths; `values` holds one path of all customers after the other."""
+    return np.asarray(values.reshape(paths, -1, *values.shape[1:]).mean(axis=0), dtype=np.float64)
+
+
+class _Paths:
+    """Continuations in progress and what has been added up along them."""
+
+    def __init__(self, world: World, latent: Latent) -> None:
+        n = len(latent.phase)
+        self.world, self.latent = world, latent
+        self.own_events = np.zeros(n)
+        """Sum of the hazards of own events: minus the log of the chance that there is none."""
+        self.no_default = np.ones(n)
+        self.no_purchase = np.ones(n)
+        self.bought = np.zeros((n, len(PRODUCTS)))
+        self.outflow = np.zeros(n)
+        self.outflow_events = np.zeros(n)
+
+    def step(self, cut: int, ahead: int, rng: np.random.Generator) -> None:
+        day = cut + ahead
+        if ahead < CHURN_DAYS:
+            self._act(day)
+        self._lend(day, rng)
+        self._buy(day)
+        advance(self.latent, self.world.people, STEP_DAYS, rng)
+        move_household(self.latent, self.latent.phase >= MOVED)
+
+    def _act(self, day: int) -> None:
+        usual = spontaneous(self.latent, self.world, day, STEP_DAYS)
+        orders = scheduled(self.latent, self.world, day, STEP_DAYS)
+        self.own_events += usual.sum(axis=1) - np.log1p(-np.minimum(orders, _CERTAIN)).sum(axis=1)
+        flows = usual * money.mean_amounts(self.latent, self.world)
+        flows += orders * money.order_amounts(self.latent, self.world)
+        out = flows[:, _OUTFLOWS].sum(axis=1)
+        into = flows[:, SALARY] + flows[:, TRANSFER_IN]
+        self.outflow += out
+        self.outflow_events += (usual + orders)[:, _OUTFLOWS].sum(axis=1)
+        self.latent.balance += into - out
+
+    def _lend(self, day: int, rng: np.random.Generator) -> None:
+        latent = self.latent
+        due = instalment_due(latent, self.world, day, STEP_DAYS)
+        miss = due * miss_chance(latent, self.world.signal)
+        default = miss * default_chance(latent.arrears)
+        self.no_default *= 1.0 - default
+        missed = rng.random(len(miss)) < (miss - default) / (1.0 - default)
+        latent.arrears = np.where(due & ~missed, 0, latent.arrears + missed)
+
+    def _buy(self, day: int) -> None:
+        hazard = purchase_hazard(self.latent, self.world, day)
+        total = hazard.sum(axis=1)
+        leaves = self.no_purchase * np.exp(-STEP_DAYS * total)
+        share = np.divide(self.no_purchase - leaves, total, out=np.zeros_like(total), where=total > 0)
+        self.bought += hazard * share[:, None]
+        self.no_purchase = leaves
+
+    def log_outflow(self) -> Floats:
+        """Return the expected log1p of the outflow per path: the chance of any times the log of its usual size."""
+        some = -np.expm1(-self.outflow_events)
+        size = np.divide(self.outflow, some, out=np.zeros_like(some), where=some > 0)
+        return np.asarray(some * np.log1p(size), dtype=np.float64)
+
+
+def next_types(world: World, latent: Latent, day: int) -> Floats:
+    """Return the probabilities of the next own-initiated type within `NEXT_DAYS`, given that there is one."""
+    hours = _hour_shares()
+    waiting = np.ones(len(latent.phase))
+    first = np.zeros((len(latent.phase), len(OWN_TYPES)))
+    for ahead in range(NEXT_DAYS):
+        usual = spontaneous(latent, world, day + ahead)
+        orders = -np.log1p(-np.minimum(scheduled(latent, world, day + ahead), _CERTAIN))
+        for slot, share in enumerate(hours):
+            hazard = usual * share
+            if slot == ORDER_SLOT:
+                hazard = hazard + orders
+            total = hazard.sum(axis=1)
+            leaves = waiting * np.exp(-total)
+            first += hazard * np.divide(waiting - leaves, total, out=np.zeros_like(total), where=total > 0)[:, None]
+            waiting = leaves
+    first += 1e-9  # those who have left do nothing: any distribution will do
+    return np.asarray(first / first.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def _hour_shares() -> Floats:
+    """Return the share of each type's unscheduled events in each slot of the day, shape (slots, types)."""
+    grid = np.arange(6.0, 24.0, 0.05) + 0.025
+    density = np.exp(-0.5 * ((grid[:, None] - HOUR_TABLE[: len(OWN_TYPES), 0]) / HOUR_TABLE[: len(OWN_TYPES), 1]) ** 2)
+    density /= density.sum(axis=0)
+    slot = (grid // SLOT_HOURS).astype(np.int64)
+    shares = np.zeros((24 // SLOT_HOURS, len(OWN_TYPES)))
+    np.add.at(shares, slot, density)
+    return shares

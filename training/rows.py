@@ -1,0 +1,179 @@
+"""Chooses the rows to learn from: whom to look at, and when. Features and labels of a row come later."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from schemas.accepted import LATEST_MS
+from schemas.spec import Spec, Task
+from training.arrays import DAY_MS, Flags, Ints
+from training.log import Log
+
+EVENT: Final = 0
+"""Right after a transaction, which it includes."""
+TICK: Final = 1
+"""At a cut: what happened strictly before it."""
+OUTCOME: Final = 2
+"""A tick at the time of an outcome: what happened before it, and the customer records of that very time."""
+ROW_KINDS: Final = {"event": (EVENT,), "tick": (TICK, OUTCOME)}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Places in the log, n of them.
+
+    Attributes:
+        customer: int64 [n].
+        time_ms: int64 [n].
+        kind: int8 [n], EVENT, TICK or OUTCOME.
+        after: int64 [n], the index of the first transaction of the log that the features must not know; those of the
+            same customer from there on are the future.
+    """
+
+    customer: Ints
+    time_ms: Ints
+    kind: Ints
+    after: Ints
+
+    def __len__(self) -> int:
+        return len(self.customer)
+
+    def take(self, keep: Ints | Flags) -> "Rows":
+        """Return the rows of an index or a mask."""
+        return Rows(self.customer[keep], self.time_ms[keep], self.kind[keep], self.after[keep])
+
+
+def choose(log: Log, spec: Spec, seed: int) -> Rows:
+    """Return the rows that a task can have a label for, event rows first: a seeded sample of them, and all ticks."""
+    parts = (_sampled(_events(log), log, spec, seed), _answerable(_cuts(log, spec), log, spec), _at_outcomes(log, spec))
+    columns = ([getattr(part, name) for part in parts] for name in ("customer", "time_ms", "kind", "after"))
+    return Rows(*(np.concatenate(column) for column in columns))
+
+
+def open_rows(log: Log, spec: Spec, rows: Rows) -> Flags:
+    """Return where a task can be asked and answered at all, bool [n, tasks].
+
+    The row is of the task's kinds, the customer has the history, and the horizon ends within what was observed. A task
+    with ``by_day`` takes the last event of days on which the customer did something.
+    """
+    first = log.first_event_ms[rows.customer]
+    opened = np.zeros((len(rows), len(spec.tasks)), np.bool_)
+    for index, task in enumerate(spec.tasks):
+        kinds = [kind for name in task.rows for kind in ROW_KINDS[name] if _fits(task, kind)]
+        fits = np.isin(rows.kind, kinds)
+        if task.min_history_days:
+            fits &= rows.time_ms - task.min_history_days * DAY_MS >= first
+        if task.label != "outcome_at":
+            fits &= rows.time_ms + horizon_ms(task) <= _known_until(log, task)[rows.customer]
+        if task.by_day and EVENT in kinds:
+            ends = day_ends(log, spec)
+            fits &= (rows.kind != EVENT) | ends[np.maximum(rows.after - 1, 0)]
+        opened[:, index] = fits
+    return opened
+
+
+def day_ends(log: Log, spec: Spec) -> Flags:
+    """Return which transactions are the last of their customer's day, on days with an own-initiated one."""
+    transactions = log.transactions
+    own = np.array([item.initiator == "customer" for item in spec.types])[transactions.kind]
+    day = local_day(transactions.time_ms, spec)
+    starts = np.r_[True, (np.diff(transactions.customer) != 0) | (np.diff(day) != 0)]
+    group = np.cumsum(starts) - 1
+    active = np.bincount(group, own) > 0
+    return np.r_[starts[1:], True] & active[group]
+
+
+def local_day(time_ms: Ints, spec: Spec) -> Ints:
+    """Return the local day since 1970 of each time."""
+    return (time_ms + spec.utc_offset_minutes * 60_000) // DAY_MS
+
+
+def horizon_ms(task: Task) -> int:
+    """Return how far a task looks ahead."""
+    return round(task.horizon_days * DAY_MS)
+
+
+def cut_times(start_ms: int, end_ms: int, spec: Spec) -> Ints:
+    """Return the cuts in [start, end]: local midnights, the first of each month or whole multiples of days since 1970."""
+    offset = spec.utc_offset_minutes * 60_000
+    first, last = ((time + offset) // DAY_MS for time in (start_ms, end_ms))
+    every = spec.training.cut_every
+    if every == "month":
+        months = np.arange(*(np.array([first, last + 31], "datetime64[D]").astype("datetime64[M]")))
+        days = months.astype("datetime64[D]").astype(np.int64)
+    else:
+        step = int(every.removesuffix("d"))
+        days = np.arange(first // step, last // step + 1) * step
+    times = days * DAY_MS - offset
+    return times[(times >= start_ms) & (times <= end_ms)]
+
+
+def _fits(task: Task, kind: int) -> bool:
+    return (kind == OUTCOME) == (task.label == "outcome_at")
+
+
+def _known_until(log: Log, task: Task) -> Ints:
+    return log.outcomes_until if task.label in ("outcome_within", "outcome_next") else log.observed_until
+
+
+def _answerable(rows: Rows, log: Log, spec: Spec) -> Rows:
+    return rows.take(open_rows(log, spec, rows).any(axis=1))
+
+
+def _events(log: Log) -> Rows:
+    transactions = log.transactions
+    index = np.flatnonzero(transactions.time_ms < log.observed_until[transactions.customer])
+    kind = np.full(len(index), EVENT)
+    return Rows(transactions.customer[index], transactions.time_ms[index], kind, index + 1)
+
+
+def _sampled(rows: Rows, log: Log, spec: Spec, seed: int) -> Rows:
+    """Draw event rows; where some tasks are asked at the end of days only, half of the rows are such ends."""
+    opened = open_rows(log, spec, rows)
+    by_day = np.array([task.by_day for task in spec.tasks])
+    any_event, day_end = opened[:, ~by_day].any(axis=1), opened[:, by_day].any(axis=1)
+    budget, rng = spec.training.max_event_rows, np.random.default_rng(seed)
+    at_ends = _draw(np.flatnonzero(day_end), budget // 2 if any_event.any() else budget, rng)
+    free = any_event.copy()
+    free[at_ends] = False
+    drawn = np.r_[at_ends, _draw(np.flatnonzero(free), budget - len(at_ends), rng)]
+    return rows.take(np.sort(drawn))
+
+
+def _draw(index: Ints, most: int, rng: np.random.Generator) -> Ints:
+    return index if len(index) <= most else rng.choice(index, most, replace=False)
+
+
+def _cuts(log: Log, spec: Spec) -> Rows:
+    """Return a tick for every cut from a customer's first transaction or record to the end of its observation."""
+    start = np.minimum(log.first_event_ms, _first_record_ms(log))
+    end = np.minimum(log.observed_until, LATEST_MS - 1)
+    seen = start <= end
+    if not seen.any():
+        return _ticks(log, np.empty(0, np.int64), np.empty(0, np.int64), TICK)
+    cuts = cut_times(int(start[seen].min()), int(end[seen].max()), spec)
+    first, last = np.searchsorted(cuts, start, "right"), np.searchsorted(cuts, end, "right")
+    count = np.where(seen, last - first, 0)
+    customer = np.repeat(np.arange(len(start)), count)
+    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
+    return _ticks(log, customer, cuts[place], TICK)
+
+
+def _first_record_ms(log: Log) -> Ints:
+    first = np.full(len(log.customers), np.iinfo(np.int64).max)
+    np.minimum.at(first, log.records.customer, log.records.time_ms)
+    return first
+
+
+def _at_outcomes(log: Log, spec: Spec) -> Rows:
+    names = {task.outcome_name for task in spec.tasks if task.label == "outcome_at"}
+    keep = np.isin(log.outcomes.name, sorted(names)) if names else np.zeros(len(log.outcomes.name), np.bool_)
+    places = np.unique(np.column_stack([log.outcomes.customer[keep], log.outcomes.time_ms[keep]]), axis=0)
+    rows = _ticks(log, places[:, 0], places[:, 1], OUTCOME)
+    return _answerable(rows, log, spec)
+
+
+def _ticks(log: Log, customer: Ints, time_ms: Ints, kind: int) -> Rows:
+    after = log.transactions.timeline.place(customer, time_ms)
+    return Rows(customer, time_ms, np.full(len(customer), kind), after)

@@ -1,0 +1,153 @@
+"""Samples by replay through the kernel: there is no second definition of a feature."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from schemas.progress import SILENT, Progress
+from schemas.spec import Spec
+from stream_app.kernel import kernel
+from stream_app.kernel.eligible import Eligibility
+from stream_app.kernel.plan import split_time
+from stream_app.kernel.rolling import Rolling
+from training.arrays import Flags, Ints, Singles
+from training.labels import Labels, label
+from training.log import Log
+from training.rows import EVENT, OUTCOME, Rows, choose
+
+CHUNK: Final = 16_384
+"""Items that go through the kernel at once: bounds the memory of the features in between."""
+_TICK, _RECORD, _OUTCOME, _TRANSACTION = range(4)
+"""The order of what happens at one time."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Rows with features float32 [n, feature width], labels, and whom each task is asked for, bool [n, tasks]."""
+
+    rows: Rows
+    features: Singles
+    labels: Labels
+    eligible: Flags
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def draw(log: Log, spec: Spec, seed: int, progress: Progress = SILENT) -> Samples:
+    """Choose rows, replay the log up to each of them, and label them.
+
+    Args:
+        log: what happened; repeated transaction ids must be gone (``without_repeats``).
+        spec: features, tasks and how to draw.
+        seed: of the sample of event rows.
+        progress: told how many items were replayed.
+
+    Raises:
+        InputError: an outcome's value is no class of its task.
+    """
+    rolling = Rolling.of(spec)
+    rows = choose(log, spec, seed)
+    features, scored, _ = replay(log, rolling, rows, progress)
+    rows, features = rows.take(scored), features[scored]
+    eligible = Eligibility.of(rolling.layout)(features)
+    return Samples(rows, features, label(log, spec, rows, eligible), eligible)
+
+
+def without_repeats(log: Log, rolling: Rolling) -> Log:
+    """Return the log without the transactions that the kernel takes for duplicates."""
+    nothing = np.empty(0, np.int64)
+    _, _, counted = replay(log, rolling, Rows(nothing, nothing, nothing, nothing))
+    return log if counted.all() else log.counting(counted)
+
+
+def replay(log: Log, rolling: Rolling, rows: Rows, progress: Progress = SILENT) -> tuple[Singles, Flags, Flags]:
+    """Run the log through the kernel and keep the features of some rows.
+
+    Returns:
+        Features float32 [n, feature width] of the rows; which rows were scored, bool [n] (a customer of whom nothing is
+        known is not); and which transactions of the log counted, bool (duplicates do not).
+    """
+    items = _Items.of(log, rows)
+    features = np.empty((len(rows), rolling.layout.feature_width), np.float32)
+    scored = np.zeros(len(rows), np.bool_)
+    counted = np.ones(len(log.transactions.kind), np.bool_)
+    state = rolling.empty(1)
+    for start in range(0, len(items.op), CHUNK):
+        part = items.slice(start, start + CHUNK)
+        customer = np.r_[0, np.cumsum(np.diff(part.customer) != 0)]
+        goes_on = start > 0 and items.customer[start - 1] == part.customer[0]
+        state, last = rolling.empty(int(customer[-1]) + 1), state[-1]
+        if goes_on:
+            state[0] = last
+        found, verdict = rolling.step(state, part.arguments(log, customer, rolling.layout.spec.utc_offset_minutes))
+        wanted = np.flatnonzero((part.row >= 0) & (verdict == kernel.SCORED))
+        features[part.row[wanted]] = found[wanted]
+        scored[part.row[wanted]] = True
+        counted[part.source[(part.op == kernel.TRANSACTION) & (verdict == kernel.DUPLICATE)]] = False
+        progress.step("features", min(start + CHUNK, len(items.op)), len(items.op))
+    return features, scored, counted
+
+
+@dataclass(frozen=True)
+class _Items:
+    """Everything that happens, by customer, time and rank within a time.
+
+    ``source`` is the index in its own table, ``row`` the sample row that is read after the item, -1 if none.
+    """
+
+    op: Ints
+    customer: Ints
+    time_ms: Ints
+    source: Ints
+    row: Ints
+
+    @classmethod
+    def of(cls, log: Log, rows: Rows) -> "_Items":
+        ticks = np.flatnonzero(rows.kind != EVENT)
+        events = np.flatnonzero(rows.kind == EVENT)
+        read_after = np.full(len(log.transactions.kind), -1)
+        read_after[rows.after[events] - 1] = events
+        tables = (
+            (kernel.TRANSACTION, log.transactions.customer, log.transactions.time_ms, read_after, _TRANSACTION),
+            (kernel.CUSTOMER, log.records.customer, log.records.time_ms, -1, _RECORD),
+            (kernel.TICK, rows.customer[ticks], rows.time_ms[ticks], ticks,
+             np.where(rows.kind[ticks] == OUTCOME, _OUTCOME, _TICK)),
+        )  # fmt: skip
+        size = [len(customer) for _, customer, *_ in tables]
+        op = np.repeat([table[0] for table in tables], size)
+        customer, time_ms = (np.concatenate([table[k] for table in tables]) for k in (1, 2))
+        row, rank = (
+            np.concatenate([np.broadcast_to(table[k], n) for table, n in zip(tables, size, strict=True)]) for k in (3, 4)
+        )
+        source = np.concatenate([np.arange(n) for n in size])
+        order = np.lexsort((rank, time_ms, customer))
+        return cls(op[order], customer[order], time_ms[order], source[order], row[order])
+
+    def slice(self, start: int, end: int) -> "_Items":
+        part = slice(start, end)
+        return replace(
+            self,
+            op=self.op[part],
+            customer=self.customer[part],
+            time_ms=self.time_ms[part],
+            source=self.source[part],
+            row=self.row[part],
+        )
+
+    def arguments(self, log: Log, state_row: Ints, utc_offset_minutes: int) -> kernel.Items:
+        transactions = log.transactions
+        is_transaction = self.op == kernel.TRANSACTION
+        source = self.source[is_transaction]
+        hour, ms = split_time(self.time_ms, utc_offset_minutes)
+        n = len(self.op)
+        kind, id_hash = np.zeros(n, np.int64), np.zeros((n, 2), np.int64)
+        amount, balance = np.zeros(n), np.full(n, np.nan)
+        kind[is_transaction], id_hash[is_transaction] = transactions.kind[source], transactions.id_hash[source]
+        amount[is_transaction], balance[is_transaction] = transactions.amount[source], transactions.balance[source]
+        attributes = log.records.values[self.source[self.op == kernel.CUSTOMER]]
+        read_customers = np.zeros(1, np.int64)
+        return kernel.Items(
+            self.op, state_row, hour, ms, kind, amount, balance, id_hash, attributes, read_customers
+        )

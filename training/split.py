@@ -1,0 +1,79 @@
+"""Splits samples into training, validation, calibration and test."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from schemas.spec import Spec
+from training.arrays import Flags, Floats, Ints
+from training.log import Log
+from training.rows import horizon_ms
+from training.samples import Samples
+
+SHARES: Final = {"train": 0.60, "validation": 0.13, "calibration": 0.12, "test": 0.15}
+TRAIN, VALIDATION, CALIBRATION, TEST = range(4)
+LATER_SHARE: Final = 0.25
+"""Split by time: the share of labels that the test rows hold."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which labels serve what: bool [n, tasks] each, no two true at one place."""
+
+    train: Flags
+    validation: Flags
+    calibration: Flags
+    test: Flags
+    cut_ms: int | None = None
+
+
+def split(samples: Samples, log: Log, spec: Spec, how: Literal["customer", "time"], seed: int) -> Split:
+    """Split the known labels.
+
+    By customer: no group of customers stands on two sides. By time: test rows lie at or after a cut; the horizons of all
+    other rows end before it, and those are split by customer.
+
+    Args:
+        samples: rows with labels.
+        log: whose groups hold together.
+        spec: whose horizons count.
+        how: by customer or by time.
+        seed: of the customers' places.
+    """
+    known = samples.labels.known
+    part = sides(log, seed)[samples.rows.customer]
+    if how == "customer":
+        masks = [known & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION, TEST)]
+        return Split(*masks)
+    cut_ms = _cut(samples)
+    time_ms = samples.rows.time_ms
+    ends = time_ms[:, None] + np.array([horizon_ms(task) for task in spec.tasks])
+    early = known & (ends <= cut_ms)
+    place = _places(log, seed)[samples.rows.customer] * (1.0 - SHARES["test"])
+    part = _side(place)
+    masks = [early & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION)]
+    return Split(*masks, test=known & (time_ms >= cut_ms)[:, None], cut_ms=cut_ms)
+
+
+def sides(log: Log, seed: int) -> Ints:
+    """Return the side of each customer in a split by customer."""
+    return _side(_places(log, seed))
+
+
+def _places(log: Log, seed: int) -> Floats:
+    """Return a number in [0, 1) for each customer, the same for all of a group, whoever else is in the log."""
+    key = str(seed).encode()
+    digests = [hashlib.blake2b(str(group).encode(), digest_size=6, key=key).digest() for group in log.groups]
+    return np.array([int.from_bytes(digest, "big") / 2**48 for digest in digests])
+
+
+def _side(place: Floats) -> Ints:
+    return np.searchsorted(np.cumsum(list(SHARES.values()))[:-1], place, "right")
+
+
+def _cut(samples: Samples) -> int:
+    """Return the time with the wanted share of labelled rows at or after it."""
+    times = np.sort(samples.rows.time_ms[samples.labels.known.any(axis=1)])
+    return int(times[int(len(times) * (1.0 - LATER_SHARE))]) if len(times) else 0

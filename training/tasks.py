@@ -1,0 +1,236 @@
+"""The kinds of tasks behind one port: to add a kind, write its class and put it into ``KINDS``.
+
+Losses and activations are written in ``keras.ops``, which loads TensorFlow when first called.
+"""
+
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from training import calibrate
+from training.arrays import Floats, Singles
+from training.baseline import logistic, ridge
+from training.calibrate import Calibration
+from training.measures import (
+    best_f1_threshold,
+    calibration_error,
+    entropy,
+    f1_scores,
+    log_loss,
+    pr_auc,
+    roc_auc,
+    spearman,
+)
+
+LARGEST_LOG: Final = 27.6
+"""exp(27.6) - 1 is just below 1e12, the largest amount that is accepted."""
+_HALF: Final = 0.5
+_RAREST: Final = 1e-4
+Measures = dict[str, float]
+
+
+class Kind(Protocol):
+    """What one kind of task does with its n rows: ``target`` is float64 [n], logits and scores are [n, width].
+
+    Attributes:
+        headline: the measure that stands for the task.
+        sign: 1 where more of it is better, -1 where less is.
+    """
+
+    headline: str
+    sign: int
+
+    def prior(self, target: Floats, width: int) -> Floats:
+        """Return the logits, float64 [width], of the best answer that knows no inputs."""
+
+    def prior_loss(self, target: Floats, width: int) -> float:
+        """Return what that answer loses."""
+
+    def loss(self, logits: Any, target: Any) -> Any:  # noqa: ANN401  (tensors)
+        """Return the loss of each row, a tensor [n]."""
+
+    def activate(self, logits: Any) -> Any:  # noqa: ANN401  (tensors)
+        """Return the scores, a tensor [n, width]."""
+
+    def calibrate(self, logits: Floats, target: Floats) -> Calibration:
+        """Fit a calibration on rows that the network was not trained on."""
+
+    def threshold(self, scores: Floats, target: Floats) -> float | None:
+        """Return the best bound of a decision, if the kind decides by one."""
+
+    def measure(self, scores: Floats, target: Floats, threshold: float | None) -> Measures:
+        """Measure scores against labels."""
+
+    def baseline(self, inputs: Singles, target: Floats, rows: Singles, width: int) -> Floats:
+        """Fit the simple model and return its scores of ``rows``."""
+
+
+class Binary:
+    """Yes or no: sigmoid, cross-entropy."""
+
+    headline, sign = "roc_auc", 1
+
+    def prior(self, target: Floats, width: int) -> Floats:
+        """Return the log-odds of the positive share."""
+        share = np.clip(target.mean(), _RAREST, 1 - _RAREST)
+        return np.full(width, np.log(share / (1 - share)))
+
+    def prior_loss(self, target: Floats, width: int) -> float:
+        """Return the entropy of the labels."""
+        del width
+        return entropy(np.array([1 - target.mean(), target.mean()]))
+
+    def loss(self, logits: Any, target: Any) -> Any:  # noqa: ANN401
+        """Return the cross-entropy."""
+        from keras import ops  # noqa: PLC0415
+
+        return ops.softplus(logits[:, 0]) - logits[:, 0] * target
+
+    def activate(self, logits: Any) -> Any:  # noqa: ANN401
+        """Return the probability of yes."""
+        from keras import ops  # noqa: PLC0415
+
+        return ops.sigmoid(logits)
+
+    def calibrate(self, logits: Floats, target: Floats) -> Calibration:
+        """Fit Platt's gain and shift."""
+        return calibrate.platt(logits, target)
+
+    def threshold(self, scores: Floats, target: Floats) -> float | None:
+        """Return the probability with the largest F1."""
+        return best_f1_threshold(scores[:, 0], target > _HALF)
+
+    def measure(self, scores: Floats, target: Floats, threshold: float | None) -> Measures:
+        """Measure ranking, probabilities, and decisions at 0.5 and at a threshold (suffix ``_best``)."""
+        chance, positive = scores[:, 0], target > _HALF
+        both = np.column_stack([1 - chance, chance])
+        measures = {
+            "roc_auc": roc_auc(chance, positive),
+            "pr_auc": pr_auc(chance, positive),
+            "log_loss": log_loss(both, positive.astype(np.int64)),
+            "ece": calibration_error(chance, positive),
+        }
+        bounds = {"": _HALF} if threshold is None else {"": _HALF, "_best": threshold}
+        for suffix, bound in bounds.items():
+            decided = (chance >= bound).astype(np.int64)
+            precision, recall, f1 = f1_scores(decided, positive.astype(np.int64), 2)
+            values = {"accuracy": float((decided == positive).mean())}
+            values |= {"precision": precision[1], "recall": recall[1], "f1": f1[1]}
+            measures |= {name + suffix: float(value) for name, value in values.items()}
+        return measures
+
+    def baseline(self, inputs: Singles, target: Floats, rows: Singles, width: int) -> Floats:
+        """Fit a logistic regression."""
+        del width
+        return logistic(inputs, target, rows, 2)[:, 1:]
+
+
+class Multiclass:
+    """One of several classes: softmax, cross-entropy."""
+
+    headline, sign = "log_loss", -1
+
+    def prior(self, target: Floats, width: int) -> Floats:
+        """Return the logs of the classes' shares."""
+        return np.log(np.maximum(_shares(target, width), _RAREST))
+
+    def prior_loss(self, target: Floats, width: int) -> float:
+        """Return the entropy of the labels."""
+        return entropy(_shares(target, width))
+
+    def loss(self, logits: Any, target: Any) -> Any:  # noqa: ANN401
+        """Return the cross-entropy."""
+        from keras import ops  # noqa: PLC0415
+
+        one_hot = ops.one_hot(ops.cast(target, "int32"), logits.shape[-1])
+        return -ops.sum(one_hot * ops.log_softmax(logits, axis=-1), axis=-1)
+
+    def activate(self, logits: Any) -> Any:  # noqa: ANN401
+        """Return the probability of each class."""
+        from keras import ops  # noqa: PLC0415
+
+        return ops.softmax(logits, axis=-1)
+
+    def calibrate(self, logits: Floats, target: Floats) -> Calibration:
+        """Fit a temperature."""
+        return calibrate.temperature(logits, target)
+
+    def threshold(self, scores: Floats, target: Floats) -> float | None:
+        """Return None: the most probable class is chosen."""
+        del scores, target
+
+    def measure(self, scores: Floats, target: Floats, threshold: float | None) -> Measures:
+        """Measure probabilities and the choice of the most probable class; means over classes are unweighted."""
+        del threshold
+        code, chosen = target.astype(np.int64), scores.argmax(axis=1)
+        precision, recall, f1 = f1_scores(chosen, code, scores.shape[1])
+        return {
+            "log_loss": log_loss(scores, code),
+            "accuracy": float((chosen == code).mean()),
+            "precision": float(np.nanmean(precision)),
+            "recall": float(np.nanmean(recall)),
+            "f1": float(np.nanmean(f1)),
+            "ece": calibration_error(scores.max(axis=1), chosen == code),
+        }
+
+    def baseline(self, inputs: Singles, target: Floats, rows: Singles, width: int) -> Floats:
+        """Fit a multinomial logistic regression."""
+        return logistic(inputs, target, rows, width)
+
+
+class Value:
+    """An amount of money: learned as log(1 + x) with squared loss, given as x."""
+
+    headline, sign = "spearman", 1
+
+    def prior(self, target: Floats, width: int) -> Floats:
+        """Return the mean."""
+        return np.full(width, target.mean())
+
+    def prior_loss(self, target: Floats, width: int) -> float:
+        """Return the variance."""
+        del width
+        return float(target.var())
+
+    def loss(self, logits: Any, target: Any) -> Any:  # noqa: ANN401
+        """Return the squared error."""
+        from keras import ops  # noqa: PLC0415
+
+        return ops.square(logits[:, 0] - target)
+
+    def activate(self, logits: Any) -> Any:  # noqa: ANN401
+        """Return money."""
+        from keras import ops  # noqa: PLC0415
+
+        return ops.exp(ops.clip(logits, 0.0, LARGEST_LOG)) - 1.0
+
+    def calibrate(self, logits: Floats, target: Floats) -> Calibration:
+        """Fit gain and shift on the log scale."""
+        return calibrate.affine(logits, target)
+
+    def threshold(self, scores: Floats, target: Floats) -> float | None:
+        """Return None: nothing is decided."""
+        del scores, target
+
+    def measure(self, scores: Floats, target: Floats, threshold: float | None) -> Measures:
+        """Measure ranking, and errors in money and on the log scale."""
+        del threshold
+        money, log_money = scores[:, 0], np.log1p(scores[:, 0])
+        return {
+            "spearman": spearman(money, target),
+            "mae": float(np.abs(money - np.expm1(target)).mean()),
+            "mae_log": float(np.abs(log_money - target).mean()),
+            "mse_log": float(np.square(log_money - target).mean()),
+        }
+
+    def baseline(self, inputs: Singles, target: Floats, rows: Singles, width: int) -> Floats:
+        """Fit a ridge regression on the log scale."""
+        del width
+        return np.expm1(np.clip(ridge(inputs, target, rows), 0.0, LARGEST_LOG))[:, None]
+
+
+KINDS: Final[dict[str, Kind]] = {"binary": Binary(), "multiclass": Multiclass(), "value": Value()}
+
+
+def _shares(target: Floats, width: int) -> Floats:
+    return np.bincount(target.astype(np.int64), minlength=width) / len(target)

@@ -1,4 +1,4 @@
-"""What the stream accepts. A refused record is a value, not an exception: it ends in the dead letters with its reason."""
+"""What the stream accepts. A refused record is a value, no exception: it ends in the dead letters with its reason."""
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from schemas.spec import Spec
 
 LARGEST_AMOUNT: Final = 1e12
-"""In the base currency: float32 sums then keep a relative 1e-6."""
+"""In the base currency: sums, squares and what the network makes of them then stay finite in float32."""
 EARLIEST_MS: Final = 631_152_000_000
 """1990-01-01T00:00Z."""
 LATEST_MS: Final = 7_258_118_400_000
@@ -58,7 +58,7 @@ class Rejection(NamedTuple):
 
 
 def epoch_ms(time: int | datetime) -> int:
-    """Return a time as whole ms since 1970; ``NO_OFFSET_MS`` for a time without an offset. Parts of a ms are cut off."""
+    """Return a time as whole ms since 1970, cut off below; ``NO_OFFSET_MS`` for a time without an offset."""
     if isinstance(time, datetime):
         return NO_OFFSET_MS if time.tzinfo is None else (time - _EPOCH) // _MS
     return max(NO_OFFSET_MS + 1, min(time, -NO_OFFSET_MS))

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from schemas.errors import OutputError
@@ -13,47 +13,85 @@ from schemas.errors import OutputError
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of ``path`` that takes its place on success and vanishes on any failure.
 
+    A symbolic link stays, the file that it points to is replaced.
+
     Raises:
-        OutputError: the place cannot be written to.
+        OutputError: the place cannot be written to, or holds a folder or a device.
     """
-    part = _sibling(path)
+    place = path.resolve()
+    part = _sibling(place)
     try:
-        with _translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path):
+            if place.exists() and not place.is_file():
+                _refuse(path, "a file", "a folder" if place.is_dir() else "a device or a pipe")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            part.touch()
             yield part
             _sync(part)
-            part.replace(path)
+            part.replace(place)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling folder that takes the place of ``path`` (replacing it) on success.
 
+    A symbolic link stays, the folder that it points to is replaced.
+
     Raises:
-        OutputError: the place cannot be written to.
+        OutputError: the place cannot be written to, or holds a file.
     """
-    part, old = _sibling(path), _sibling(path, "old")
+    place = path.resolve()
+    part, old = _sibling(place), _sibling(place, "old")
     try:
-        with _translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path):
+            if place.exists() and not place.is_dir():
+                _refuse(path, "a folder", "a file")
+            place.parent.mkdir(parents=True, exist_ok=True)
             part.mkdir()
             yield part
             for file in sorted(part.rglob("*")):
                 _sync(file)
-            if path.exists():
-                path.rename(old)
-            part.rename(path)
+            if place.exists():
+                place.rename(old)
+            part.rename(place)
     finally:
-        if old.exists() and not path.exists():
-            old.rename(path)
+        with suppress(OSError):
+            if old.exists() and not place.exists():
+                old.rename(place)
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _sibling(path: Path, word: str = "part") -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{word}")
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Translate what goes wrong while ``path`` is written.
+
+    Raises:
+        OutputError: the disk is full, or the place cannot be written to.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # of a terminal or a reader of ours, not of a file
+        raise
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        message = (
+            f"Expected to write {path}, found: {reason}; nothing was left there. "
+            "Free space or choose another place with --out."
+        )
+        raise OutputError(message) from error
+
+
+def _refuse(path: Path, expected: str, found: str) -> None:
+    message = f"Expected {expected} or nothing at {path}, found {found}; choose another place with --out."
+    raise OutputError(message)
+
+
+def _sibling(place: Path, word: str = "part") -> Path:
+    return place.parent / f".{place.name}.{os.getpid()}.{word}"
 
 
 def _sync(path: Path) -> None:
@@ -62,16 +100,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        message = (
-            f"Expected to write {path}, found: {reason}; nothing was left there. "
-            "Free space or choose another place with --out."
-        )
-        raise OutputError(message) from error

@@ -1,5 +1,6 @@
 """Records between bytes and messages. JSON today; a codec for another encoding has the same two functions."""
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -18,12 +19,20 @@ _KINDS: Final[dict[str, type[Record]]] = {
 }
 _encoder: Final = msgspec.json.Encoder()
 
+DEEPEST: Final = 64
+"""Levels that a record may nest. A rule of its own, so that no acceptance depends on how deep the caller's stack is."""
+_SHALLOW_BYTES: Final = 512
+"""Shorter records cannot nest deep enough to matter."""
+_STRING: Final = re.compile(rb'(?s)"(?:[^"\\]++|\\.)*+"?')
+
 Refusal = tuple[Reason, str]
 """Why bytes are no message, and in words."""
 
 
 def decode(value: bytes) -> Record | Refusal:
     """Return the message in a record's value, or why it holds none."""
+    if len(value) > _SHALLOW_BYTES and _is_deep(value):
+        return Reason.MALFORMED, f"expected at most {DEEPEST} levels, found a record that nests deeper"
     try:
         return _transaction.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -41,18 +50,30 @@ def encode(message: Any) -> bytes:  # noqa: ANN401  (any of the message classes,
     return _encoder.encode(message)
 
 
+def _is_deep(value: bytes) -> bool:
+    """Return whether a value nests deeper than allowed; brackets inside strings do not count."""
+    if value.count(b"{") + value.count(b"[") <= DEEPEST:
+        return False
+    depth = deepest = 0
+    for character in _STRING.sub(b"", value):
+        depth += (character in b"{[") - (character in b"}]")
+        deepest = max(deepest, depth)
+    return deepest > DEEPEST
+
+
 def _decode_kind(value: bytes) -> Record | Refusal:
     """Decode what is no plain transaction, or say precisely why nothing fits."""
     try:
         fields = _anything.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Reason.MALFORMED, f"expected a JSON object, found: {error}"
     if not isinstance(fields, dict):
         return Reason.MALFORMED, f"expected a JSON object, found {type(fields).__name__}"
     name = fields.get("kind", "transaction")
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        return Reason.KIND, f"expected one of the kinds {', '.join(_KINDS)}, found {str(name)[:32]!r}"
+        found = repr(name[:32]) if isinstance(name, str) else type(name).__name__
+        return Reason.KIND, f"expected one of the kinds {', '.join(_KINDS)}, found {found}"
     try:
         return msgspec.json.decode(value, type=kind)
     except msgspec.ValidationError as error:

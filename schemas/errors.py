@@ -32,7 +32,7 @@ class SpecError(InputError):
 
 
 class BundleError(ForetellError):
-    """A bundle that is incomplete, was changed after it was written, or has a layout that this version cannot produce."""
+    """A bundle that is incomplete, was changed, or has a layout that this version cannot produce."""
 
     exit_code = 4
 

@@ -1,7 +1,7 @@
 """The messages on the wire: five kinds in, scores and alerts out. JSON, in UTF-8.
 
-Every record of the input topic has the customer's id as its key, except ``tick`` and ``activate``, which are written once per
-partition. New fields are optional; a change that would break a reader is a new topic.
+Every record of the input topic has the customer's id as its key, except ``tick`` and ``activate``, which are written
+once per partition. New fields are optional; a change that would break a reader is a new topic.
 """
 
 from datetime import datetime
@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from schemas.spec import Rule
-
 Id = Annotated[
     str, msgspec.Meta(min_length=1, max_length=256, description="1 to 256 bytes of UTF-8 without NUL", examples=["c-1"])
 ]
 Time = Annotated[
     int | datetime,
-    msgspec.Meta(description="event time: RFC 3339 with an offset, or whole milliseconds since 1970", examples=[1700000000000]),
+    msgspec.Meta(
+        description="event time: RFC 3339 with an offset, or whole milliseconds since 1970", examples=[1700000000000]
+    ),
 ]
 SLICES = 1024
 """A partition's customers are divided into slices by crc32 of the id; a tick names one."""
@@ -28,7 +28,9 @@ class Transaction(msgspec.Struct, frozen=True, tag_field="kind", tag="transactio
     transaction_id: Id
     customer_id: Id
     time: Time
-    amount: Annotated[float, msgspec.Meta(description="signed: negative leaves the customer; at most 1e12 in the base currency")]
+    amount: Annotated[
+        float, msgspec.Meta(description="signed: negative leaves the customer; at most 1e12 in the base currency")
+    ]
     type: str
     currency: str | None = None
     product_id: str | None = None
@@ -60,10 +62,9 @@ class Tick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick", kw_only=Tr
 
 
 class Activate(msgspec.Struct, frozen=True, tag_field="kind", tag="activate", kw_only=True, omit_defaults=True):
-    """Puts a bundle in force from this offset of this partition on."""
+    """Puts a bundle, and with it its alert rules, in force from this offset of this partition on."""
 
     bundle: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$", description="sha256 of the bundle's manifest")]
-    rules: tuple[Rule, ...] | None = None
 
 
 class Forget(msgspec.Struct, frozen=True, tag_field="kind", tag="forget", kw_only=True):
@@ -80,7 +81,7 @@ class TaskScore(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     Attributes:
         eligible: whether the task is asked for this customer at this moment.
-        score: calibrated: probability (binary), money in the base currency (value), probability of ``choice`` (multiclass).
+        score: calibrated: a probability (of ``choice`` for multiclass), or money in the base currency (value).
         band: the band of the score, where the spec has bands.
         choice: the most probable class.
         probabilities: of every class.

@@ -12,6 +12,7 @@ from schemas.errors import SpecError
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Bound = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
 Days = Annotated[float, msgspec.Meta(gt=0, le=3650)]
 
 OTHER = "other"
@@ -26,14 +27,14 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """A part of the spec: immutable, and an unknown key is an error."""
 
 
-class TransactionType(_Part):
+class TransactionType(_Part, frozen=True):
     """A kind of transaction; what the bank initiates (interest, fees) is no activity of the customer."""
 
     name: Name
     initiator: Literal["customer", "bank"] = "customer"
 
 
-class Attribute(_Part):
+class Attribute(_Part, frozen=True):
     """A fact of the ``customer`` record that enters the row."""
 
     name: Name
@@ -49,30 +50,28 @@ class Attribute(_Part):
         return self.name not in PROTECTED if self.input is None else self.input
 
 
-class Condition(_Part):
+class Condition(_Part, frozen=True):
     """Bounds (inclusive) on one feature."""
 
     feature: str
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: Bound | None = None
+    at_most: Bound | None = None
 
 
-class Band(_Part):
+class Band(_Part, frozen=True):
     """A named range of scores, from an absolute bound or from a share of the training population."""
 
     name: Name
-    at_least: float | None = None
+    at_least: Bound | None = None
     top_share: Share | None = None
 
 
-class Task(_Part):
+class Task(_Part, frozen=True):
     """One question about a customer: its kind, its label rule and who it is asked for."""
 
     name: Name
     kind: Literal["binary", "multiclass", "value"]
-    label: Literal[
-        "inactive", "spend_drop", "outcome_within", "outcome_next", "outcome_at", "next_type", "outflow"
-    ]
+    label: Literal["inactive", "spend_drop", "outcome_within", "outcome_next", "outcome_at", "next_type", "outflow"]
     horizon_days: Days
     weight: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
     eligible: tuple[Condition, ...] = ()
@@ -90,28 +89,28 @@ class Task(_Part):
         return self.outcome or self.name
 
 
-class Rule(_Part):
+class Rule(_Part, frozen=True):
     """An alert rule: a threshold on a task's score or on a feature, with hysteresis and cooldown."""
 
     name: Name
-    threshold: float
+    threshold: Bound
     task: str | None = None
     feature: str | None = None
     class_: str | None = msgspec.field(default=None, name="class")
     direction: Literal["above", "below"] = "above"
-    rearm: float | None = None
+    rearm: Bound | None = None
     cooldown_hours: Annotated[float, msgspec.Meta(ge=0, le=87_600)] = 0.0
     severity: Literal["info", "warning", "high"] = "info"
 
 
-class TrainingOptions(_Part):
+class TrainingOptions(_Part, frozen=True):
     """How samples are drawn from a log."""
 
     cut_every: Annotated[str, msgspec.Meta(pattern=r"^(month|[1-9][0-9]{0,2}d)$")] = "month"
     max_event_rows: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 60_000
 
 
-class Spec(_Part, dict=True):
+class Spec(_Part, frozen=True, dict=True):
     """A whole spec; ``parse`` checks what single fields cannot say."""
 
     name: Name
@@ -122,7 +121,7 @@ class Spec(_Part, dict=True):
     utc_offset_minutes: Annotated[int, msgspec.Meta(ge=-840, le=840)] = 0
     window_hours: tuple[Annotated[int, msgspec.Meta(ge=1, le=HOUR_TILES)], ...] = (1, 6, 24)
     window_days: tuple[Annotated[int, msgspec.Meta(ge=1, le=DAY_TILES)], ...] = (1, 7, 30)
-    decay_days: tuple[Days, ...] = (7, 30, 90, 365)
+    decay_days: tuple[Annotated[float, msgspec.Meta(ge=0.05, le=3650)], ...] = (7, 30, 90, 365)
     score_on_customer: bool = False
     exclude_inputs: tuple[str, ...] = ()
     attributes: tuple[Attribute, ...] = ()

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -11,6 +12,8 @@ from schemas.errors import SpecError
 from schemas.spec import OTHER, Attribute, Rule, Spec, Task
 
 MOST_TYPES = 64
+RESERVED = ("kind", "customer_id", "time", "name", "observed_until", "outcomes_until", "split_group")
+"""Fields of ``customer`` records and columns of ``customers.parquet`` that are no attributes."""
 
 
 def parse(text: str, where: str) -> Spec:
@@ -25,7 +28,7 @@ def parse(text: str, where: str) -> Spec:
     """
     try:
         spec = msgspec.convert(tomllib.loads(text), Spec)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         message = f"Expected a spec in TOML at {where}, found {error}; correct that line."
         raise SpecError(message) from error
     except msgspec.ValidationError as error:
@@ -102,8 +105,22 @@ def _type_problems(spec: Spec) -> Iterator[str]:
         yield f"rate {spec.rates[spec.currency]} for the base currency {spec.currency}; remove it from rates"
 
 
+KINDS: Final = {
+    "age": "number",
+    "income": "number",
+    "credit_score": "number",
+    "gender": "category",
+    "risk_level": "category",
+}
+"""The attributes that the message ``customer`` names itself."""
+
+
 def _attribute_problems(attribute: Attribute) -> Iterator[str]:
     where = f"attribute {attribute.name!r}"
+    if attribute.name in RESERVED:
+        yield f"{where}, a name that customer records use themselves; give it another name"
+    if KINDS.get(attribute.name, attribute.kind) != attribute.kind:
+        yield f"{where} of kind {attribute.kind!r}; in customer records it is a {KINDS[attribute.name]}"
     if attribute.kind == "category" and not 1 <= len(attribute.values) <= MOST_TYPES:
         yield f"{where} with {len(attribute.values)} values; list 1 to {MOST_TYPES} values"
     if attribute.kind == "number" and attribute.values:
@@ -123,30 +140,44 @@ _LABELS = {
 
 def _task_problems(task: Task) -> Iterator[str]:
     where = f"task {task.name!r}"
+    yield from _class_problems(task, where)
+    yield from _band_problems(task, where)
+    if not task.rows:
+        yield f'{where} without rows; list "event", "tick" or both'
+    for condition in task.eligible:
+        if condition.at_least is None and condition.at_most is None:
+            yield f"{where} with a condition on {condition.feature!r} without a bound; add at_least or at_most"
+
+
+def _class_problems(task: Task, where: str) -> Iterator[str]:
     if task.label not in _LABELS[task.kind]:
         yield f"{where} of kind {task.kind!r} with label {task.label!r}; use one of {sorted(_LABELS[task.kind])}"
     wants_classes = task.kind == "multiclass" and task.label != "next_type"
-    if wants_classes and (len(task.classes) < 2 or len(task.classes) > MOST_TYPES):  # noqa: PLR2004  (two make a choice)
+    if wants_classes and not 2 <= len(task.classes) <= MOST_TYPES:  # noqa: PLR2004  (two make a choice)
         yield f"{where} with {len(task.classes)} classes; list 2 to {MOST_TYPES}"
     if not wants_classes and task.classes:
         yield f"{where} with classes, which its kind and label do not take; remove them"
     if wants_classes and task.label == "outcome_within" and "none" not in task.classes:
         yield f'{where} without the class "none"; add it: most windows hold no outcome'
+    if "eligible" in task.classes:
+        yield f'{where} with the class "eligible", a column of the results; give it another name'
     for name in _repeated(task.classes):
         yield f"{where} with class {name!r} twice; list each once"
+
+
+def _band_problems(task: Task, where: str) -> Iterator[str]:
     if task.kind == "multiclass" and task.bands:
         yield f"{where} with bands, which only binary and value tasks take; remove them"
-    if not task.rows:
-        yield f'{where} without rows; list "event", "tick" or both'
     for position, band in enumerate(task.bands):
         bounds = (band.at_least is not None) + (band.top_share is not None)
         if bounds != (position > 0):
             yield f"{where}, band {band.name!r} with {bounds} bounds; the first band has none, each other exactly one"
+    for bound, sign in (("at_least", 1), ("top_share", -1)):
+        values = [sign * value for band in task.bands if (value := getattr(band, bound)) is not None]
+        if values != sorted(set(values)):
+            yield f"{where} with bands whose {bound} does not {'rise' if sign > 0 else 'fall'}; order them by it"
     for name in _repeated(band.name for band in task.bands):
         yield f"{where} with band {name!r} twice; give each a name of its own"
-    for condition in task.eligible:
-        if condition.at_least is None and condition.at_most is None:
-            yield f"{where} with a condition on {condition.feature!r} without a bound; add at_least or at_most"
 
 
 def _rule_problems(spec: Spec, rule: Rule) -> Iterator[str]:
@@ -156,7 +187,7 @@ def _rule_problems(spec: Spec, rule: Rule) -> Iterator[str]:
         return
     sign = 1 if rule.direction == "above" else -1
     if rule.rearm is not None and sign * (rule.rearm - rule.threshold) > 0:
-        yield f"{where} that is armed again at {rule.rearm} while it fires at {rule.threshold}; move rearm to the other side"
+        yield f"{where} armed again at {rule.rearm} while it fires at {rule.threshold}; move rearm to the other side"
     if rule.task is None:
         if rule.class_ is not None:
             yield f"{where} on a feature with a class; remove the class"

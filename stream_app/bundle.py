@@ -30,7 +30,7 @@ SHORT: Final = 16
 
 
 class Output(msgspec.Struct, frozen=True):
-    """The columns of the network's output that belong to a task: one for binary and value, one a class for multiclass."""
+    """The columns of the network's output that belong to a task: one, or for multiclass one a class."""
 
     task: str
     kind: str
@@ -63,6 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         parity: the largest difference between the exported and the trained network, and what was tried.
         versions: of the packages that trained it.
         files: sha256 of each other file.
+        seal: sha256 of the manifest itself, written without the seal.
     """
 
     format: int = FORMAT
@@ -78,6 +79,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     parity: dict[str, Any] = {}
     versions: dict[str, str] = {}
     files: dict[str, str] = {}
+    seal: str = ""
 
 
 def outputs_of(spec: Spec) -> tuple[Output, ...]:
@@ -138,8 +140,8 @@ def write(path: Path, manifest: Manifest, files: dict[str, bytes]) -> Bundle:
         BundleError: what was written does not verify.
     """
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
-    manifest = msgspec.structs.replace(manifest, files=sums)
-    text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    text = _text(msgspec.structs.replace(manifest, files=sums, seal=""))
+    text = _text(msgspec.structs.replace(manifest, files=sums, seal=hashlib.sha256(text).hexdigest()))
     with atomic_folder(path) as folder:
         for name, content in files.items():
             (folder / name).write_bytes(content)
@@ -157,14 +159,15 @@ def load(path: Path) -> Bundle:
     content = _read(path, MANIFEST)
     try:
         manifest = msgspec.json.decode(content, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"Expected a bundle's manifest at {path / MANIFEST}, found: {error}; train or copy the bundle again."
         raise BundleError(message) from error
     if manifest.format != FORMAT:
         message = f"Expected bundle format {FORMAT} at {path}, found {manifest.format}; use the Foretell that wrote it."
         raise BundleError(message)
-    for name in {MODEL, *manifest.files}:
-        _verify(path, name, manifest.files.get(name))
+    _verify(path, MANIFEST, content.replace(manifest.seal.encode(), b"", 1), manifest.seal)
+    for name in sorted({MODEL, *manifest.files}):
+        _verify(path, name, _read(path, name), manifest.files.get(name))
     _check_layout(path, manifest)
     return Bundle(path, manifest, hashlib.sha256(content).hexdigest())
 
@@ -173,12 +176,18 @@ def _read(path: Path, name: str) -> bytes:
     try:
         return (path / name).read_bytes()
     except OSError as error:
-        message = f"Expected {name} in the bundle {path}, found: {error.strerror}; name a folder that `foretell train` wrote."
+        message = (
+            f"Expected {name} in the bundle {path}, found: {error.strerror}; name a folder that `foretell train` wrote."
+        )
         raise BundleError(message) from error
 
 
-def _verify(path: Path, name: str, expected: str | None) -> None:
-    found = hashlib.sha256(_read(path, name)).hexdigest()
+def _text(manifest: Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+
+
+def _verify(path: Path, name: str, content: bytes, expected: str | None) -> None:
+    found = hashlib.sha256(content).hexdigest()
     if found != expected:
         message = (
             f"Expected sha256 {str(expected)[:SHORT]} of {name} in the bundle {path}, found {found[:SHORT]}: "

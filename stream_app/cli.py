@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import os
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -22,24 +23,29 @@ example:
   foretell bundle verify bundle
 """
 _EXITS = """\
-exit codes: 0 done, 2 wrong usage, 3 input that cannot be used, 4 a bundle that cannot be used, 5 nothing to learn or no exact
-export, 6 a place that cannot be written to, 130 interrupted
+exit codes: 0 done, 2 wrong usage, 3 input that cannot be used, 4 a bundle that cannot be used, 5 nothing to learn or
+no exact export, 6 a place that cannot be written to, 130 interrupted
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return its exit code. What the operator must act on is one sentence on stderr, without traceback."""
-    args = _parser().parse_args(arguments)
+    """Run the command; return its exit code. What the operator must act on is one sentence on stderr."""
+    bar = Bar()
     try:
+        args = _parser().parse_args(arguments)
+        args.progress = bar
         code: int = args.run(args)
+        bar.end()
+        sys.stdout.flush()
     except ForetellError as error:
+        bar.end()
         print(f"foretell: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("\nforetell: interrupted; nothing half-written was left.", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as in `foretell … | head`
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in its buffer goes nowhere
         return EXIT_OK
     return code
 
@@ -65,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     bundle = verbs.add_parser("bundle", help="look at a bundle", epilog=_BUNDLE, formatter_class=raw)
     actions = bundle.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, text, run in (("show", "say what is in a bundle", _show), ("verify", "check every byte", _verify)):
-        action = actions.add_parser(name, help=text, epilog=f"example:\n  foretell bundle {name} bundle", formatter_class=raw)
+        action = actions.add_parser(
+            name, help=text, epilog=f"example:\n  foretell bundle {name} bundle", formatter_class=raw
+        )
         action.add_argument("bundle", type=Path, help="folder that `foretell train` wrote")
         action.set_defaults(run=run)
     return parser
@@ -80,18 +88,18 @@ def _positive(text: str) -> int:
 
 def _replay(args: argparse.Namespace) -> int:
     from stream_app import bundle  # noqa: PLC0415  (numba and onnxruntime load slowly: not for the sake of a help text)
-    from stream_app.offline.log import open_log  # noqa: PLC0415
+    from stream_app.offline.folder import COLUMNS, SPEC  # noqa: PLC0415
+    from stream_app.offline.log import LOG, open_log  # noqa: PLC0415
     from stream_app.offline.replay import Outputs, replay  # noqa: PLC0415
 
+    outputs = Outputs(args.out, args.alerts, args.dead_letters)
+    read = [args.log, *(args.log / name for name in (*COLUMNS, SPEC, LOG))]
+    outputs.check([*read, args.bundle / bundle.MODEL, args.bundle / bundle.MANIFEST])
     loaded = bundle.load(args.bundle)
     log = open_log(args.log, args.partitions)
     gc.freeze()
-    gc.set_threshold(50_000, 50, 100)  # chunks make many short-lived objects; full collections would walk all of numba's
-    bar = Bar()
-    try:
-        summary = replay(log, loaded, Outputs(args.out, args.alerts, args.dead_letters), args.chunk, bar)
-    finally:
-        bar.end()
+    gc.set_threshold(50_000, 50, 100)  # chunks make many short-lived objects; full collections would walk numba's
+    summary = replay(log, loaded, outputs, args.chunk, args.progress)
     _print_table(
         [
             ("records", f"{summary.records:,}"),
@@ -119,9 +127,16 @@ def _show(args: argparse.Namespace) -> int:
         ("state layout", f"{manifest.layout}, {layout.row_width * 4} bytes a customer, {len(layout.column)} features"),
     ]
     for task in manifest.spec.tasks:
-        bands = ", ".join(f"{b.name} ≥ {b.at_least:g}" for b in manifest.bands.get(task.name, ()) if b.at_least is not None)
-        rows.append((f"task {task.name}", f"{task.kind}, {task.label}, {task.horizon_days:g} d{'; ' + bands if bands else ''}"))
-    rows += [(f"rule {rule.name}", f"{rule.task or rule.feature} {rule.direction} {rule.threshold:g}") for rule in manifest.spec.rules]
+        bands = ", ".join(
+            f"{b.name} >= {b.at_least:g}" for b in manifest.bands.get(task.name, ()) if b.at_least is not None
+        )
+        rows.append(
+            (f"task {task.name}", f"{task.kind}, {task.label}, {task.horizon_days:g} d{'; ' + bands if bands else ''}")
+        )
+    rows += [
+        (f"rule {rule.name}", f"{rule.task or rule.feature} {rule.direction} {rule.threshold:g}")
+        for rule in manifest.spec.rules
+    ]
     rows += [(name, _short(value)) for name, value in manifest.data.items()]
     rows += [(f"file {name}", digest) for name, digest in manifest.files.items()]
     _print_table(rows)

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from typing import Final, TextIO
 
 _WIDTH: Final = 24
@@ -38,18 +39,21 @@ class Bar:
     def end(self) -> None:
         """Close a line that is still open."""
         if self._open:
-            self._out.write("\n")
-            self._out.flush()
+            self._write("\n")
             self._open = False
+
+    def _write(self, text: str) -> None:
+        with suppress(BrokenPipeError):  # nobody looks any more; the work goes on
+            self._out.write(text)
+            self._out.flush()
 
     def _draw(self, done: int, total: int, text: str) -> None:
         part = min(done / total, 1.0) if total else 0.0
         if self._live:
             filled = round(part * _WIDTH)
-            self._out.write(f"\r\x1b[2K{self._phase:<12} {'█' * filled}{'░' * (_WIDTH - filled)} {part:4.0%}  {text}")
+            self._write(f"\r\x1b[2K{self._phase:<12} {'█' * filled}{'░' * (_WIDTH - filled)} {part:4.0%}  {text}")
         else:
-            self._out.write(f"{self._phase} {part:.0%}  {text}")
+            self._write(f"{self._phase} {part:.0%}  {text}")
         self._open = True
         if not self._live:
             self.end()
-        self._out.flush()

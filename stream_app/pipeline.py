@@ -1,4 +1,4 @@
-"""The flow: a chunk of one partition's records goes through these steps, in this order. Replay and stream run this list."""
+"""The flow: a chunk of one partition's records goes through these steps, in this order, in replay and stream."""
 
 from schemas.accepted import Rejection
 from stream_app.scorer import Emission, Scorer

@@ -36,9 +36,9 @@ class Timeline:
         return self._keys(self.customer, self.time_ms)
 
     def place(self, customer: Ints, time_ms: Ints, side: Literal["left", "right"] = "left") -> Ints:
-        """Return the index of each customer's first entry at or after a time (``side="right"``: after it), int64 [m]."""
+        """Return the index of each customer's first entry at or after a time (``side="right"``: after it)."""
         return np.searchsorted(self._key, self._keys(customer, time_ms), side).astype(np.int64)
 
     def _keys(self, customer: Ints, time_ms: Ints) -> Ints:
-        """Return one number that orders by customer and time; times beyond the entries' are brought to their edge."""
+        """Return one number that orders by customer and time; times beyond the entries' become their edge."""
         return customer * self._span_ms + np.clip(time_ms - self._start_ms, 0, self._span_ms - 1)

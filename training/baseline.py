@@ -9,7 +9,7 @@ from training.arrays import Floats, Ints, Singles
 
 MOST_ROWS: Final = 12_000
 """Rows that a baseline is fitted on, a seeded sample of them where there are more: enough for a linear model."""
-_ITERATIONS: Final = 100
+_ITERATIONS, _TOLERANCE = 60, 1e-3
 _STRENGTH: Final = 0.05
 """Inverse regularisation of the logistic regression; the ridge's penalty is a tenth of the rows."""
 
@@ -30,7 +30,7 @@ def logistic(inputs: Singles, label: Floats, rows: Singles, classes: int) -> Flo
 
     chosen = _sample(len(inputs))
     code = label[chosen].astype(np.int64)
-    model = LogisticRegression(C=_STRENGTH, max_iter=_ITERATIONS)
+    model = LogisticRegression(C=_STRENGTH, max_iter=_ITERATIONS, tol=_TOLERANCE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it stopped after these iterations
         model.fit(inputs[chosen], code)
@@ -44,7 +44,10 @@ def ridge(inputs: Singles, label: Floats, rows: Singles) -> Floats:
     from sklearn.linear_model import Ridge  # noqa: PLC0415  (loads slowly)
 
     chosen = _sample(len(inputs))
-    model = Ridge(alpha=len(chosen) / 10).fit(inputs[chosen], label[chosen])
+    model = Ridge(alpha=len(chosen) / 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that inputs say nearly the same: the penalty is there for that
+        model.fit(inputs[chosen], label[chosen])
     return np.asarray(model.predict(rows), np.float64)
 
 

@@ -15,7 +15,7 @@ from schemas.errors import InputError
 from schemas.spec import Attribute, Spec
 from stream_app.kernel.kernel import UNCHANGED, UNKNOWN
 from stream_app.offline.folder import CUSTOMERS, NUMBER, Folder
-from stream_app.steps.decode import id_hashes
+from stream_app.steps.ids import id_hashes
 from training.arrays import Flags, Floats, Ints, Texts
 from training.log import Log, Outcomes, Records, Transactions
 
@@ -183,11 +183,12 @@ def _rates(table: pa.Table, spec: Spec) -> Floats:
         return np.ones(table.num_rows)
     rates = np.array([*spec.rate.values(), np.nan])
     places = pc.index_in(pc.fill_null(table["currency"], spec.currency), pa.array(list(spec.rate)))
-    return rates[pc.fill_null(places, len(rates) - 1).to_numpy()]
+    found: Floats = rates[pc.fill_null(places, len(rates) - 1).to_numpy()]
+    return found
 
 
 def _codes(table: pa.Table, ids: pa.Array) -> Ints:
-    return pc.index_in(table["customer_id"], ids).to_numpy().astype(np.int64)
+    return np.asarray(pc.index_in(table["customer_id"], ids).to_numpy(), np.int64)
 
 
 def _numbers(column: pa.ChunkedArray) -> Floats:

@@ -1,7 +1,7 @@
-"""Fits a network: mini-batches, a falling learning rate, averaged weights, early stopping. Importing it loads TensorFlow."""
+"""Fits a network: mini-batches, a falling rate, averaged weights, early stopping. Importing it loads TensorFlow."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from schemas.progress import SILENT, Progress
 from training.arrays import Flags, Floats, Ints, Singles
+from training.history import History
 from training.labels import Labels
 from training.network import Network
 from training.tasks import KINDS
@@ -38,16 +39,6 @@ class FitOptions:
     seed: int = 1
 
 
-@dataclass
-class History:
-    """Per epoch: the weighted training loss, and each task's validation loss as a share of its prior's."""
-
-    training: list[float] = field(default_factory=list)
-    validation: list[Floats] = field(default_factory=list)
-    total: list[float] = field(default_factory=list)
-    best: int = 0
-
-
 @dataclass(frozen=True)
 class Material:
     """What is learned from: scaled inputs of n rows, labels, the labels to train and to validate on, and weights.
@@ -67,8 +58,10 @@ class Material:
 
 def seed_everything(seed: int) -> None:
     """Make what follows repeatable: seeds, and operations that always add up in one order."""
+    keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+    tf.get_logger().setLevel("ERROR")  # several trainings in one process are meant
 
 
 def fit(network: Network, material: Material, options: FitOptions, progress: Progress = SILENT) -> History:
@@ -162,4 +155,4 @@ class _Training:
 
 def _tensors(material: Material, rows: Ints, mask: Flags) -> tuple[Any, Any, Any]:
     parts = (material.inputs[rows], material.labels.value[rows], mask[rows])
-    return tuple(tf.constant(part.astype(np.float32)) for part in parts)  # type: ignore[return-value]
+    return tuple(tf.constant(part.astype(np.float32)) for part in parts)

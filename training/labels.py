@@ -2,8 +2,8 @@
 
 A row's window is [t, t + H). Of the transactions in it, the future is what the log holds behind the row's features
 (``Rows.after``), equal times included; of outcomes, what lies at or after a cut, strictly after an event.
-A label is masked, never 0, where the question cannot be asked (``open_rows``), the customer is not eligible, or the rule
-finds nothing to tell.
+A label is masked, never 0, where the question cannot be asked (``open_rows``), the customer is not eligible, or the
+rule finds nothing to tell.
 """
 
 from collections.abc import Callable
@@ -91,16 +91,16 @@ class OwnEvents:
 
     @cached_property
     def largest_of_day(self) -> Ints:
-        """Return for each event the index of the largest from it on to the end of the customer's day; ties: the first."""
+        """Return for each event the index of the largest from it to the end of its customer's day; ties: the first."""
         n = len(self.kind)
-        starts = np.r_[True, (np.diff(self.timeline.customer) != 0) | (np.diff(self.day) != 0)][:n]
         order = np.lexsort((-np.arange(n), self.size))
         rank = np.empty(n, np.int64)
         rank[order] = np.arange(n)
-        days_left = np.cumsum(starts[::-1])[::-1]  # the same within a day, larger the nearer to the log's start
-        day_from_end = days_left.max(initial=0) - np.cumsum(starts)
-        best = np.maximum.accumulate((day_from_end * n + rank)[::-1])[::-1]
-        return order[best % n]
+        begins = np.r_[True, (np.diff(self.timeline.customer) != 0) | (np.diff(self.day) != 0)][:n]
+        days_to_come = begins.sum() - np.cumsum(begins)  # from the end, each day outdoes what came before it
+        best = np.maximum.accumulate((days_to_come * n + rank)[::-1])[::-1]
+        largest: Ints = order[best % n]
+        return largest
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def _outcomes(question: Question) -> tuple[Timeline, Floats]:
     if task.kind == "binary":
         return Timeline(outcomes.customer, outcomes.time_ms), (outcomes.value != NO).astype(np.float64)
     classes = question.spec.classes(task)
-    for value in np.unique(outcomes.value.astype(str)):
+    for value in sorted(set(outcomes.value)):
         if value not in classes:
             message = (
                 f"Expected one of the classes {', '.join(classes)} in outcomes.parquet, task {task.outcome_name!r}, "

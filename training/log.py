@@ -27,8 +27,14 @@ class Transactions:
 
     def take(self, keep: Ints | Flags) -> "Transactions":
         """Return those of an index or a mask."""
-        columns = (self.customer, self.time_ms, self.kind, self.amount, self.balance, self.id_hash)
-        return Transactions(*(column[keep] for column in columns))
+        return Transactions(
+            self.customer[keep],
+            self.time_ms[keep],
+            self.kind[keep],
+            self.amount[keep],
+            self.balance[keep],
+            self.id_hash[keep],
+        )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.arrays import Flags, Floats, Ints
 
@@ -76,7 +77,7 @@ def correlation(a: Floats, b: Floats) -> float:
 
 
 def reliability(confidence: Floats, hit: Flags) -> Floats:
-    """Return count, mean confidence and share of hits in ten bins of equal width, float64 [bins, 3]; empty ones hold 0."""
+    """Return count, mean confidence and share of hits in ten equal bins, float64 [bins, 3]; empty ones hold 0."""
     place = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     count = np.bincount(place, minlength=BINS).astype(np.float64)
     sums = (np.bincount(place, values, minlength=BINS) for values in (confidence, hit.astype(np.float64)))
@@ -84,7 +85,7 @@ def reliability(confidence: Floats, hit: Flags) -> Floats:
 
 
 def calibration_error(confidence: Floats, hit: Flags) -> float:
-    """Return the expected calibration error: the mean distance of confidence and hits over the bins (Naeini et al. 2015)."""
+    """Return the expected calibration error: the mean distance of confidence and hits (Naeini et al. 2015)."""
     count, said, found = reliability(confidence, hit).T
     return float((count * np.abs(said - found)).sum() / max(count.sum(), 1.0))
 
@@ -103,5 +104,6 @@ def _by_threshold(score: Floats, positive: Flags) -> tuple[Floats, Floats, Float
     return hits, (np.flatnonzero(last) + 1).astype(np.float64), score[order][last]
 
 
-def _ratio(a: Floats | Ints, b: Floats | Ints) -> Floats:
-    return np.divide(a, b, out=np.zeros(len(b)), where=b > 0)
+def _ratio(a: NDArray[np.number], b: NDArray[np.number]) -> Floats:
+    ratio: Floats = np.divide(a, b, out=np.zeros(len(b)), where=b > 0)
+    return ratio

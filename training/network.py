@@ -16,7 +16,7 @@ from training.tasks import KINDS
 
 @dataclass(frozen=True)
 class Shape:
-    """The shared bottom: widths of its layers (the article's is one of 64), and the share of units dropped in training."""
+    """The shared bottom: widths of its layers (the article's: one of 64), and the share of units dropped to train."""
 
     layers: tuple[int, ...] = (128, 64)
     dropout: float = 0.05
@@ -24,7 +24,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Network:
-    """A network that can be trained: scaled inputs in, the logits of all tasks out, in the order of the bundle's outputs."""
+    """A network that can be trained: scaled inputs in, logits out, in the order of the bundle's outputs."""
 
     outputs: tuple[Output, ...]
     scaling: Scaling

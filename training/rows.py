@@ -81,7 +81,8 @@ def day_ends(log: Log, spec: Spec) -> Flags:
     starts = np.r_[True, (np.diff(transactions.customer) != 0) | (np.diff(day) != 0)]
     group = np.cumsum(starts) - 1
     active = np.bincount(group, own) > 0
-    return np.r_[starts[1:], True] & active[group]
+    ends: Flags = np.r_[starts[1:], True] & active[group]
+    return ends
 
 
 def local_day(time_ms: Ints, spec: Spec) -> Ints:
@@ -95,7 +96,7 @@ def horizon_ms(task: Task) -> int:
 
 
 def cut_times(start_ms: int, end_ms: int, spec: Spec) -> Ints:
-    """Return the cuts in [start, end]: local midnights, the first of each month or whole multiples of days since 1970."""
+    """Return the cuts in [start, end]: local midnights, the first of each month or multiples of days since 1970."""
     offset = spec.utc_offset_minutes * 60_000
     first, last = ((time + offset) // DAY_MS for time in (start_ms, end_ms))
     every = spec.training.cut_every
@@ -118,7 +119,7 @@ def _known_until(log: Log, task: Task) -> Ints:
 
 
 def _answerable(rows: Rows, log: Log, spec: Spec) -> Rows:
-    return rows.take(open_rows(log, spec, rows).any(axis=1))
+    return rows.take(np.flatnonzero(open_rows(log, spec, rows).any(axis=1)))
 
 
 def _events(log: Log) -> Rows:
@@ -132,12 +133,10 @@ def _sampled(rows: Rows, log: Log, spec: Spec, seed: int) -> Rows:
     """Draw event rows; where some tasks are asked at the end of days only, half of the rows are such ends."""
     opened = open_rows(log, spec, rows)
     by_day = np.array([task.by_day for task in spec.tasks])
-    any_event, day_end = opened[:, ~by_day].any(axis=1), opened[:, by_day].any(axis=1)
+    any_event, day_end = (np.flatnonzero(opened[:, asked].any(axis=1)) for asked in (~by_day, by_day))
     budget, rng = spec.training.max_event_rows, np.random.default_rng(seed)
-    at_ends = _draw(np.flatnonzero(day_end), budget // 2 if any_event.any() else budget, rng)
-    free = any_event.copy()
-    free[at_ends] = False
-    drawn = np.r_[at_ends, _draw(np.flatnonzero(free), budget - len(at_ends), rng)]
+    at_ends = _draw(day_end, budget // 2 if len(any_event) else budget, rng)
+    drawn = np.r_[at_ends, _draw(np.setdiff1d(any_event, at_ends), budget - len(at_ends), rng)]
     return rows.take(np.sort(drawn))
 
 

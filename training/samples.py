@@ -107,21 +107,17 @@ class _Items:
     def of(cls, log: Log, rows: Rows) -> "_Items":
         ticks = np.flatnonzero(rows.kind != EVENT)
         events = np.flatnonzero(rows.kind == EVENT)
-        read_after = np.full(len(log.transactions.kind), -1)
+        moved, known = log.transactions, log.records
+        read_after = np.full(len(moved.kind), -1)
         read_after[rows.after[events] - 1] = events
-        tables = (
-            (kernel.TRANSACTION, log.transactions.customer, log.transactions.time_ms, read_after, _TRANSACTION),
-            (kernel.CUSTOMER, log.records.customer, log.records.time_ms, -1, _RECORD),
-            (kernel.TICK, rows.customer[ticks], rows.time_ms[ticks], ticks,
-             np.where(rows.kind[ticks] == OUTCOME, _OUTCOME, _TICK)),
-        )  # fmt: skip
-        size = [len(customer) for _, customer, *_ in tables]
-        op = np.repeat([table[0] for table in tables], size)
-        customer, time_ms = (np.concatenate([table[k] for table in tables]) for k in (1, 2))
-        row, rank = (
-            np.concatenate([np.broadcast_to(table[k], n) for table, n in zip(tables, size, strict=True)]) for k in (3, 4)
-        )
-        source = np.concatenate([np.arange(n) for n in size])
+        tick_rank = np.where(rows.kind[ticks] == OUTCOME, _OUTCOME, _TICK)
+        size = [len(moved.customer), len(known.customer), len(ticks)]
+        op = np.repeat([kernel.TRANSACTION, kernel.CUSTOMER, kernel.TICK], size)
+        customer = np.concatenate([moved.customer, known.customer, rows.customer[ticks]])
+        time_ms = np.concatenate([moved.time_ms, known.time_ms, rows.time_ms[ticks]])
+        source = np.concatenate([np.arange(count) for count in size])
+        row = np.concatenate([read_after, np.full(size[1], -1), ticks])
+        rank = np.concatenate([np.full(size[0], _TRANSACTION), np.full(size[1], _RECORD), tick_rank])
         order = np.lexsort((rank, time_ms, customer))
         return cls(op[order], customer[order], time_ms[order], source[order], row[order])
 
@@ -148,6 +144,4 @@ class _Items:
         amount[is_transaction], balance[is_transaction] = transactions.amount[source], transactions.balance[source]
         attributes = log.records.values[self.source[self.op == kernel.CUSTOMER]]
         read_customers = np.zeros(1, np.int64)
-        return kernel.Items(
-            self.op, state_row, hour, ms, kind, amount, balance, id_hash, attributes, read_customers
-        )
+        return kernel.Items(self.op, state_row, hour, ms, kind, amount, balance, id_hash, attributes, read_customers)

@@ -32,8 +32,8 @@ class Split:
 def split(samples: Samples, log: Log, spec: Spec, how: Literal["customer", "time"], seed: int) -> Split:
     """Split the known labels.
 
-    By customer: no group of customers stands on two sides. By time: test rows lie at or after a cut; the horizons of all
-    other rows end before it, and those are split by customer.
+    By customer: no group of customers stands on two sides. By time: test rows lie at or after a cut; the horizons of
+    all other rows end before it, and those are split by customer.
 
     Args:
         samples: rows with labels.
@@ -45,16 +45,14 @@ def split(samples: Samples, log: Log, spec: Spec, how: Literal["customer", "time
     known = samples.labels.known
     part = sides(log, seed)[samples.rows.customer]
     if how == "customer":
-        masks = [known & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION, TEST)]
-        return Split(*masks)
+        return Split(*(known & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION, TEST)))
     cut_ms = _cut(samples)
     time_ms = samples.rows.time_ms
     ends = time_ms[:, None] + np.array([horizon_ms(task) for task in spec.tasks])
     early = known & (ends <= cut_ms)
-    place = _places(log, seed)[samples.rows.customer] * (1.0 - SHARES["test"])
-    part = _side(place)
-    masks = [early & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION)]
-    return Split(*masks, test=known & (time_ms >= cut_ms)[:, None], cut_ms=cut_ms)
+    part = _side(_places(log, seed)[samples.rows.customer] * (1.0 - SHARES["test"]))
+    train, validation, calibration = (early & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION))
+    return Split(train, validation, calibration, known & (time_ms >= cut_ms)[:, None], cut_ms)
 
 
 def sides(log: Log, seed: int) -> Ints:

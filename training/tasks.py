@@ -158,6 +158,7 @@ class Multiclass:
     def threshold(self, scores: Floats, target: Floats) -> float | None:
         """Return None: the most probable class is chosen."""
         del scores, target
+        return None
 
     def measure(self, scores: Floats, target: Floats, threshold: float | None) -> Measures:
         """Measure probabilities and the choice of the most probable class; means over classes are unweighted."""
@@ -211,6 +212,7 @@ class Value:
     def threshold(self, scores: Floats, target: Floats) -> float | None:
         """Return None: nothing is decided."""
         del scores, target
+        return None
 
     def measure(self, scores: Floats, target: Floats, threshold: float | None) -> Measures:
         """Measure ranking, and errors in money and on the log scale."""

@@ -1,18 +1,18 @@
 """What each task counts for in the loss: L(θ) = Σ λᵢ Lᵢ(θ), with the tasks made comparable first.
 
-A task's mean loss over its labelled rows is divided by what its prior loses: 1 then means "nothing learned" for an entropy
-of 0.1 nats as for one of 2, and for squared money. A task with few labels is learned from few, often repeated rows and
-would be learned by heart long before the others are done: it counts by the square root of its share of labels, relative
-to the task with the most. λ of the spec multiplies that.
+A task's mean loss over its labelled rows is divided by what its prior loses: 1 then means "nothing learned" for an
+entropy of 0.1 nats as for one of 2, and for squared money. A task with few labels is learned from few, often repeated
+rows and would be learned by heart long before the others are done: it counts by the square root of its share of labels,
+relative to the task with the most. λ of the spec multiplies that.
 """
 
 import numpy as np
 
 from schemas.spec import Spec
+from stream_app.bundle import outputs_of
 from training.arrays import Flags, Floats
 from training.labels import Labels
 from training.tasks import KINDS
-from stream_app.bundle import outputs_of
 
 
 def prior_losses(spec: Spec, labels: Labels, rows: Flags) -> Floats:
@@ -34,13 +34,15 @@ def task_weights(spec: Spec, labels: Labels, rows: Flags) -> Floats:
     """
     count = rows.sum(axis=0)
     wanted = np.array([task.weight for task in spec.tasks])
-    return wanted * np.sqrt(count / count.max()) / prior_losses(spec, labels, rows)
+    weights: Floats = wanted * np.sqrt(count / count.max()) / prior_losses(spec, labels, rows)
+    return weights
 
 
 def row_weights(weights: Floats, rows: Flags) -> Floats:
-    """Return the weight of one labelled row, float64 [tasks], in a mean over all rows.
+    """Return the weight of one labelled row, float64 [tasks], in a mean over the rows that have any label.
 
-    The mean over a batch of (weight x loss, 0 where there is no label) is then, on average over batches, the weighted sum
-    of the tasks' mean losses, however many labels of a rare task a batch happens to hold.
+    The mean over a batch of (weight times loss, 0 where there is no label) is then, on average over batches, the
+    weighted sum of the tasks' mean losses, however many labels of a rare task a batch happens to hold.
     """
-    return weights * len(rows) / rows.sum(axis=0)
+    per_row: Floats = weights * rows.any(axis=1).sum() / rows.sum(axis=0)
+    return per_row

@@ -1,21 +1,24 @@
 """Who a task is asked for: one function, used by label masks and by the stream."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.kernel.layout import Layout
 
+_LARGEST: Final = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class Eligibility:
-    """The conditions of all tasks, as columns and bounds."""
+    """The conditions of all tasks, as columns and bounds (float32 as features are, so that 0.1 is at most 0.1)."""
 
     task: NDArray[np.int64]
     column: NDArray[np.int64]
-    at_least: NDArray[np.float64]
-    at_most: NDArray[np.float64]
+    at_least: NDArray[np.float32]
+    at_most: NDArray[np.float32]
     tasks: int
 
     @classmethod
@@ -36,8 +39,9 @@ class Eligibility:
             for item in task.eligible
         ]
         table = np.array(rows, np.float64).reshape(-1, 4)
-        task, column = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
-        return cls(task, column, table[:, 2], table[:, 3], len(layout.spec.tasks))
+        task, column = table[:, :2].astype(np.int64).T
+        low, high = np.clip(table[:, 2:], -_LARGEST, _LARGEST).astype(np.float32).T
+        return cls(task, column, low, high, len(layout.spec.tasks))
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return for each feature row and task whether the task is asked, bool [n, tasks]."""

@@ -1,11 +1,12 @@
 """The compiled loop that applies events to rows and reads features from them.
 
-Everything that the spec decides is an argument (``Plan``): numba's cache on disk does not see globals, and a second spec
-would silently run with the first one's constants. For the same reason all compiled functions stand in this one file.
+Everything that the spec decides is an argument (``Plan``): numba's cache on disk does not see globals, and a second
+spec would silently run with the first one's constants. For the same reason all compiled functions stand in this file.
 
-Bytes do not depend on how a log is cut into chunks, on how customers interleave, on the instruction set or on whether the
-loop is compiled: loads are widened to float64 (``wide``), the arithmetic is + - * / sqrt in a fixed order (no libm, no
-``fastmath``), and a store rounds to float32 once. Times are split into (hour, ms): whole numbers below 2**24, exact in float32.
+Bytes do not depend on how a log is cut into chunks, on how customers interleave, on the instruction set or on whether
+the loop is compiled: loads are widened to float64 with ``wide``, the arithmetic is + - * / sqrt in a fixed order (no
+libm, no ``fastmath``), and a store rounds to float32 once. Times are split into (hour, ms): whole numbers below 2**24,
+exact in float32.
 """
 
 import math
@@ -208,34 +209,38 @@ def add_to_tiles(s: RowMatrix, hour: int, newest: int, amount: float) -> None:
 def add_to_decayed(sums: RowMatrix, kind: int, amount: float, ages: tuple[float, float], rates: FloatArray) -> None:
     """Let the decayed sums age and add an event.
 
+    They stand as of the start of the newest event's hour and age only when that changes: ageing by the second would be
+    lost in float32, whose last bit is more than a year's constant loses in a second.
+
     Args:
         sums: the section, for each decay constant: inflow, outflow, count per type, amount per type.
         kind: the event's type.
         amount: its signed amount.
-        ages: by how many ms the clock moves ahead, by how many the event is late; one of them is 0.
+        ages: by how many ms the sums age, and how many ms after their time the event lies (before it: negative).
         rates: 1 / decay constant.
     """
-    ahead, late = ages
+    ageing, after = ages
     block = len(sums) // len(rates)
     types = (block - 2) // 2
     for t in range(len(rates)):
         part = sums[t * block : (t + 1) * block]
-        if ahead > 0.0:
-            g = decay(ahead * float(rates[t]))
+        rate = float(rates[t])
+        if ageing > 0.0:
+            g = decay(ageing * rate)
             for k in range(len(part)):
                 part[k] = large(wide(part[k]) * g)
-        w = decay(late * float(rates[t])) if late > 0.0 else 1.0
+        w = 1.0 / decay(after * rate) if after > 0.0 else decay(-after * rate)
         part[0] = large(wide(part[0]) + w * positive(amount))
         part[1] = large(wide(part[1]) + w * positive(-amount))
-        part[2 + kind] = wide(part[2 + kind]) + w
+        part[2 + kind] = large(wide(part[2 + kind]) + w)
         part[2 + types + kind] = large(wide(part[2 + types + kind]) + w * abs(amount))
 
 
 @njit(error_model="numpy")
 def observe(s: RowMatrix, at: int, z_at: int, x: float, seen: float) -> None:
-    """Take x into the weighted mean and variance at ``s[at]`` (West 1979), leaving its z-score against the past at ``s[z_at]``.
+    """Take x into the weighted mean and variance at ``s[at]`` (West 1979), its z-score against the past at ``s[z_at]``.
 
-    The z-score's unit is the standard deviation plus a tenth of the mean, so that a steady payer's cents raise no alarm.
+    The z-score's unit is the standard deviation plus a tenth of the mean: a steady payer's cents raise no alarm.
     """
     mean = wide(s[at])
     variance = wide(s[at + 1])
@@ -293,7 +298,6 @@ def apply_transaction(s: RowMatrix, items: Items, i: int, plan: Plan) -> float:
     count = wide(s[CLOCK + 2])
     before = int(s[CLOCK])
     forward = elapsed(s, CLOCK, hour, ms) if count > 0.0 else 0.0
-    ahead = positive(forward)
     late = positive(-forward)
     if late == 0.0:
         s[CLOCK] = hour
@@ -305,7 +309,8 @@ def apply_transaction(s: RowMatrix, items: Items, i: int, plan: Plan) -> float:
     clear_passed(s, HOUR_RING, HOURS, 3, before, newest)
     clear_passed(s, DAY_RING, DAYS, 4, before // 24, newest // 24)
     add_to_tiles(s, int(hour), newest, amount)
-    add_to_decayed(s[DECAYED : plan.at[0]], kind, amount, (ahead, late), plan.rates)
+    ages = (float(newest - before) * HOUR_MS, (hour - float(newest)) * HOUR_MS + ms)
+    add_to_decayed(s[DECAYED : plan.at[0]], kind, amount, ages, plan.rates)
     if plan.own[kind] == 1:
         apply_own(s, hour, ms, abs(amount))
     remember(s, plan.at[0], hour, ms, kind, amount)
@@ -337,7 +342,7 @@ def apply_customer(s: RowMatrix, hour: int, values: FloatArray, plan: Plan) -> N
 
 @njit(error_model="numpy")
 def read_sums(ring: RowMatrix, newest: int, now: int, windows: NDArray[np.int64], o: RowMatrix) -> None:
-    """Write the sums of a ring over windows that end with tile ``now``, newest tile first, into every third column of ``o``.
+    """Write the sums of a ring over windows that end with tile ``now`` into every third column, newest tile first.
 
     Args:
         ring: one number a tile; tile k stands at k modulo its length.
@@ -377,7 +382,7 @@ def read_largest(ring: RowMatrix, newest: int, now: int, windows: NDArray[np.int
 
 @njit(error_model="numpy")
 def read_windows(s: RowMatrix, hour: int, hours: NDArray[np.int64], days: NDArray[np.int64], o: RowMatrix) -> int:
-    """Write count, inflow, outflow and largest amount of each window that ends with the present tile; return the next column."""
+    """Write count, in, out and largest amount of each window that ends with this tile; return the next column."""
     newest = int(s[CLOCK])
     for part in range(3):
         start = HOUR_RING + part * HOURS
@@ -393,11 +398,7 @@ def read_windows(s: RowMatrix, hour: int, hours: NDArray[np.int64], days: NDArra
 
 @njit(error_model="numpy")
 def read_decayed(sums: RowMatrix, since: float, rates: FloatArray, o: RowMatrix) -> None:
-    """Write the decayed sums as they are ``since`` ms after the newest event."""
-    if since <= 0.0:
-        for k in range(len(sums)):
-            o[k] = sums[k]
-        return
+    """Write the decayed sums as they are ``since`` ms after the start of the newest event's hour."""
     block = len(sums) // len(rates)
     for t in range(len(rates)):
         g = decay(since * float(rates[t]))
@@ -465,7 +466,7 @@ def read_last(s: RowMatrix, hour: float, ms: float, o: RowMatrix, flags: RowMatr
 
 @njit(error_model="numpy")
 def due_in_days(last: int, day: int, dates: NDArray[np.int64]) -> float:
-    """Return the days from ``day`` to the next monthly anniversary of day ``last``: same day of month, cut to the month's length.
+    """Return the days from ``day`` to the next monthly anniversary of ``last``: its day of month, cut to the month.
 
     Both days count from the calendar's first day.
     """
@@ -483,7 +484,7 @@ def due_in_days(last: int, day: int, dates: NDArray[np.int64]) -> float:
 
 @njit(error_model="numpy")
 def read_types(last_times: RowMatrix, hours: tuple[int, int], plan: Plan, o: RowMatrix, due_flags: RowMatrix) -> float:
-    """Write age, gap and amount of each type's last event, the days to its monthly anniversary, and which type is due first.
+    """Write age, gap and amount of each type's last event, days to its monthly anniversary, and which is due first.
 
     Args:
         last_times: the section: last hour, hour before it and last amount of each type.
@@ -521,8 +522,10 @@ def read_types(last_times: RowMatrix, hours: tuple[int, int], plan: Plan, o: Row
 
 
 @njit(error_model="numpy")
-def read_attributes(facts: RowMatrix, numeric: NDArray[np.int64], levels: NDArray[np.int64], o: RowMatrix, flags: RowMatrix) -> None:
-    """Write the numbers into ``o``, whether they are known and then the categories into ``flags``; fill both up with zeros."""
+def read_attributes(
+    facts: RowMatrix, numeric: NDArray[np.int64], levels: NDArray[np.int64], o: RowMatrix, flags: RowMatrix
+) -> None:
+    """Write numbers into ``o``, whether they are known and then categories into ``flags``; fill both with zeros."""
     b = 0
     q = 0
     p = 0
@@ -547,7 +550,7 @@ def read_attributes(facts: RowMatrix, numeric: NDArray[np.int64], levels: NDArra
 
 @njit(error_model="numpy")
 def read_deviations(s: RowMatrix, hour: float, ms: float, o: RowMatrix) -> None:
-    """Write the z-scores of the last own gap, the last own amount and the present silence, and whether a balance is known."""
+    """Write the z-scores of the last own gap and amount and of the present silence, and whether a balance is known."""
     silence = age_h(s, OWN, wide(s[OWN + 2]) > 0.0, hour, ms)
     mean = wide(s[MOMENTS])
     z = (silence - mean) / (math.sqrt(wide(s[MOMENTS + 1])) + 0.1 * mean + 0.01)
@@ -559,7 +562,7 @@ def read_deviations(s: RowMatrix, hour: float, ms: float, o: RowMatrix) -> None:
 
 @njit(error_model="numpy")
 def read(s: RowMatrix, hour: int, ms: int, late: float, plan: Plan, o: RowMatrix) -> None:
-    """Write the features of a row as of (hour, ms), which must not lie before its newest event; the row stays as it is."""
+    """Write the features of a row as of (hour, ms), not before its newest event; the row stays as it is."""
     h = float(hour)
     m = float(ms)
     types = len(plan.own)
@@ -568,7 +571,7 @@ def read(s: RowMatrix, hour: int, ms: int, late: float, plan: Plan, o: RowMatrix
     o = o[: plan.at[3]]
     q = read_windows(s, hour, plan.hours, plan.days, o)
     sums = s[DECAYED : plan.at[0]]
-    read_decayed(sums, positive(elapsed(s, CLOCK, h, m)), plan.rates, o[q:])
+    read_decayed(sums, (h - wide(s[CLOCK])) * HOUR_MS + m, plan.rates, o[q:])
     q = read_clocks(s, h, m, late, o, q + len(sums))
     read_deviations(s, h, m, flags)
     for k in range(4):

@@ -7,8 +7,10 @@ both padded to multiples of 16, because onnxruntime's vectorised log changes the
 
 import fnmatch
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -142,7 +144,9 @@ class Layout:
         for item in self.spec.attributes:
             if not item.is_input:
                 hidden |= {item.name, f"{item.name}_known", *(f"{item.name}={value}" for value in item.values)}
-        return tuple(index for name, index in sorted(self.column.items(), key=lambda pair: pair[1]) if name not in hidden)
+        return tuple(
+            index for name, index in sorted(self.column.items(), key=lambda pair: pair[1]) if name not in hidden
+        )
 
     @cached_property
     def hash(self) -> str:
@@ -155,7 +159,10 @@ class Layout:
             [(item.name, item.initiator) for item in spec.types],
             (spec.utc_offset_minutes, spec.window_hours, spec.window_days, [float(days) for days in spec.decay_days]),
             (spec.currency, sorted((code, float(rate)) for code, rate in spec.rates.items())),
-            [(item.name, item.kind, item.values, float(item.at_least), float(item.at_most)) for item in spec.attributes],
+            [
+                (item.name, item.kind, item.values, float(item.at_least), float(item.at_most))
+                for item in spec.attributes
+            ],
             [rule.name for rule in spec.rules],
             (self.log_names, self.linear_names),
         )
@@ -180,10 +187,13 @@ class Layout:
             SpecError: the row is too large or a feature is unknown.
         """
         _ = self.row_width
-        for name in (*self.log_names, *self.linear_names):
-            if (*self.log_names, *self.linear_names).count(name) > 1:
-                message = f"Expected each feature once, found {name!r} twice in spec {self.spec.name!r}; rename the attribute."
-                raise SpecError(message)
+        repeated = [name for name, times in Counter([*self.log_names, *self.linear_names]).items() if times > 1]
+        if repeated:
+            message = (
+                f"Expected each feature once, found {repeated[0]!r} twice in spec {self.spec.name!r}; "
+                "rename the attribute of that name."
+            )
+            raise SpecError(message)
         for task in self.spec.tasks:
             for condition in task.eligible:
                 self.require(condition.feature, f"task {task.name!r}, eligible")
@@ -201,4 +211,4 @@ def _padded(width: int) -> int:
 
 
 def _distance(name: str, wanted: str) -> tuple[int, str]:
-    return (-len(set(zip(name, name[1:], strict=False)) & set(zip(wanted, wanted[1:], strict=False))), name)
+    return -len(set(pairwise(name)) & set(pairwise(wanted))), name

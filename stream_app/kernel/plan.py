@@ -35,9 +35,7 @@ def plan(layout: Layout) -> kernel.Plan:
     )
 
 
-def split_time(
-    time_ms: NDArray[np.int64], utc_offset_minutes: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split_time(time_ms: NDArray[np.int64], utc_offset_minutes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split epoch ms into local hours since 1970 and ms in the hour, both int64."""
     hour, ms = np.divmod(np.asarray(time_ms, np.int64) + utc_offset_minutes * 60_000, MS_PER_HOUR)
     return hour, ms

@@ -47,4 +47,3 @@ class Rolling:
         verdict = np.empty(n, np.int64)
         kernel.step(state, items, self.plan, features, verdict)
         return features, verdict
-

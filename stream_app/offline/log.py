@@ -24,6 +24,7 @@ from stream_app.steps.stages import Chunk
 
 _T = TypeVar("_T")
 TOPIC: Final = "transactions"
+LOG: Final = "log.parquet"
 LOG_COLUMNS: Final = {
     "topic": pa.string(),
     "partition": pa.int32(),
@@ -50,7 +51,7 @@ def open_log(path: Path, partitions: int = 1) -> Log:
     """Open an interchange folder or a captured topic.
 
     Args:
-        path: the folder or the Parquet file.
+        path: the folder (a captured topic in it stands as ``log.parquet``) or the Parquet file.
         partitions: over how many partitions a folder's customers are spread.
 
     Raises:
@@ -58,6 +59,8 @@ def open_log(path: Path, partitions: int = 1) -> Log:
     """
     if path.is_file():
         return CapturedLog.read(path)
+    if (path / LOG).is_file():
+        return CapturedLog.read(path / LOG)
     return FolderLog(read_folder(path), partitions)
 
 
@@ -82,11 +85,12 @@ class FolderLog:
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:
-        """Return the rows in log order; a row's number counts through customers, then transactions. Null times come last."""
+        """Return the rows in log order, null times last; numbers count through customers, then transactions."""
         last = np.iinfo(np.int64).max
         tables = (self.folder.customers, self.folder.transactions)
         times = [pc.fill_null(table.column("time").cast(pa.int64()), last).to_numpy() for table in tables]
-        return np.argsort(np.concatenate(times), kind="stable")
+        order: NDArray[np.int64] = np.argsort(np.concatenate(times), kind="stable")
+        return order
 
     @cached_property
     def _partition(self) -> NDArray[np.int64]:
@@ -97,12 +101,13 @@ class FolderLog:
         ids = pa.chunked_array([chunk for table in tables for chunk in table.column("customer_id").chunks], pa.string())
         coded = pc.fill_null(ids, "").combine_chunks().dictionary_encode()
         chosen = [partition_of(name.encode(), self.partitions) for name in coded.dictionary.to_pylist()]
-        return np.array(chosen, np.int64)[coded.indices.to_numpy()]
+        partition: NDArray[np.int64] = np.array(chosen, np.int64)[coded.indices.to_numpy()]
+        return partition
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         """Yield all records in chunks of at most ``size``, each of one partition."""
         owner = self._partition[self._order]
-        for partition in range(self.partitions):
+        for partition in np.unique(owner).tolist():
             rows = self._order[owner == partition]
             for start in range(0, len(rows), size):
                 yield self._chunk(partition, start, rows[start : start + size])
@@ -141,11 +146,17 @@ class CapturedLog:
         for name, kind in LOG_COLUMNS.items():
             if name not in table.column_names:
                 found = ", ".join(table.column_names)
-                message = f"Expected column `{name}` in the captured topic {path}, found only {found}; capture it again."
+                message = (
+                    f"Expected column `{name}` in the captured topic {path}, found only {found}; capture it again."
+                )
                 raise InputError(message)
             if table.schema.field(name).type != kind:
                 found = table.schema.field(name).type
                 message = f"Expected column `{name}` of {path} as {kind}, found {found}; capture the topic again."
+                raise InputError(message)
+        for name in ("topic", "partition", "offset"):
+            if table.column(name).null_count:
+                message = f"Expected `{name}` of every record in {path}, found null; capture the topic again."
                 raise InputError(message)
         if table.num_rows == 0:
             message = f"Expected at least one record in the captured topic {path}, found none; capture it again."

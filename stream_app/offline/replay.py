@@ -2,12 +2,13 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from schemas.atomic import atomic_file
+from schemas.atomic import atomic_file, writing
+from schemas.errors import OutputError
 from schemas.messages import Alert
 from schemas.progress import SILENT, Progress
 from stream_app.bundle import Bundle
@@ -76,6 +77,25 @@ class Outputs:
     alerts: Path | None = None
     dead_letters: Path | None = None
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Return all that are wanted, the scores first."""
+        return tuple(path for path in (self.scores, self.alerts, self.dead_letters) if path is not None)
+
+    def check(self, inputs: Iterable[Path] = ()) -> None:
+        """Prove that no result would replace another one, or what the replay reads.
+
+        Raises:
+            OutputError: one would.
+        """
+        taken = {path.resolve(): "an input of the replay" for path in inputs}
+        for path in self.paths:
+            place = path.resolve()
+            if place in taken:
+                message = f"Expected a file of its own for each result, found {path} to be {taken[place]}; rename it."
+                raise OutputError(message)
+            taken[place] = "another result"
+
 
 def emissions(log: Log, bundle: Bundle, chunk_records: int = CHUNK) -> Iterator[tuple[Chunk, Emission, Scorer]]:
     """Yield what leaves for each chunk of a log; a new scorer starts with each partition."""
@@ -98,27 +118,32 @@ def replay(
         BundleError: the log activates another bundle.
         OutputError: a file cannot be written.
     """
+    outputs.check()
     summary, alerts, letters = Summary(), list[Alert](), list[DeadLetter]()
-    with ExitStack() as stack:
-        table = ScoreTable(stack.enter_context(atomic_file(outputs.scores)), bundle)
+    with ExitStack() as stack:  # the scores' place is entered last: it is the one to name when something is not written
+        parts = {path: stack.enter_context(atomic_file(path)) for path in reversed(outputs.paths)}
+        table = ScoreTable(parts[outputs.scores], bundle)
         stack.callback(table.close)
         started = time.perf_counter()
-        rows: dict[Scorer, int] = {}
+        rows: dict[tuple[str, int], int] = {}
         for chunk, emission, scorer in emissions(log, bundle, chunk_records):
             for part in emission.scores:
                 table.add(part, chunk)
-            alerts += emission.alerts
-            letters += emission.dead_letters
+            alerts += emission.alerts if outputs.alerts else []
+            letters += emission.dead_letters if outputs.dead_letters else []
             summary.add(chunk, emission)
-            rows[scorer] = len(scorer.residents)
+            rows[chunk.topic, chunk.partition] = len(scorer.residents)
             if not summary.first_records:
                 summary.first_records = len(chunk.offsets)
                 summary.start_s = time.perf_counter() - started
             progress.step("replay", summary.records, log.records, f"{summary.scores:,} scores")
         summary.steady_s = time.perf_counter() - started - summary.start_s
         summary.customers = sum(rows.values())
+        table.close()  # before any of the files takes its place
         if outputs.alerts is not None:
-            write_alerts(stack.enter_context(atomic_file(outputs.alerts)), alerts)
+            with writing(outputs.alerts):
+                write_alerts(parts[outputs.alerts], alerts)
         if outputs.dead_letters is not None:
-            write_dead_letters(stack.enter_context(atomic_file(outputs.dead_letters)), letters)
+            with writing(outputs.dead_letters):
+                write_dead_letters(parts[outputs.dead_letters], letters)
     return summary

@@ -1,8 +1,7 @@
-"""Rows of an interchange folder as the messages that ``foretell publish`` sends: what a null or NaN leaves out, the stream misses."""
+"""Rows of an interchange folder as the messages that ``foretell publish`` sends. Null and NaN are left out."""
 
 from typing import Any, Final
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,26 +21,27 @@ _NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
 def transaction_messages(table: pa.Table) -> Messages:
     """Return the messages of a transactions table.
 
-    A row's bytes depend on that row alone: plain ones are joined column-wise, others (a missing value, a number that JSON
-    does not know, a text to be escaped) are encoded one by one.
+    A row's bytes depend on that row alone: plain ones are joined column-wise, others (a missing value, a number that
+    JSON does not know, a text to be escaped) are encoded one by one.
     """
     values = _joined(table)
     for k in pc.indices_nonzero(pc.invert(_plain(table))).to_pylist():
         row = table.slice(k, 1)
         fields = {name: _values(row.column(name))[0] for name in row.column_names}
-        values[k] = msgspec.json.encode(Transaction(**{name: fields.get(name) for name in Transaction.__struct_fields__}))
+        given = {name: value for name, value in fields.items() if value is not None}
+        values[k] = codec.encode({"kind": Transaction.__struct_config__.tag} | given)
     return _keys(table), values
 
 
 def customer_messages(table: pa.Table) -> Messages:
-    """Return the messages of a customers table. A null attribute is left out: it stays as it was."""
+    """Return the messages of a customers table. A null or NaN attribute is left out: it stays as it was."""
     known = COLUMNS[CUSTOMERS]
     names = [name for name in table.column_names if name not in known.optional]
     columns = [_values(table.column(name)) for name in names]
     values: list[bytes | None] = []
     for row in zip(*columns, strict=True):
         fields: dict[str, Any] = {"kind": Customer.__struct_config__.tag}
-        fields |= {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        fields |= {name: value for name, value in zip(names, row, strict=True) if value is not None and value == value}  # noqa: PLR0124
         values.append(codec.encode(fields))
     return _keys(table), values
 
@@ -73,7 +73,8 @@ def _plain(table: pa.Table) -> pa.ChunkedArray:
         if name in _REQUIRED:
             plain = pc.and_(plain, column.is_valid())
         if name in _TEXTS:
-            plain = pc.and_(plain, pc.invert(pc.fill_null(pc.match_substring_regex(column, _NEEDS_ESCAPE), False)))  # noqa: FBT003
+            escaped = pc.match_substring_regex(column, _NEEDS_ESCAPE)
+            plain = pc.and_(plain, pc.invert(pc.fill_null(escaped, False)))  # noqa: FBT003
         if name in _NUMBERS:
             plain = pc.and_(plain, pc.fill_null(pc.is_finite(column), True))  # noqa: FBT003
     return plain

@@ -3,6 +3,7 @@
 Files are the same bytes for any cut of the log into chunks: rows are written in groups of a fixed number.
 """
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +20,10 @@ from stream_app.steps.stages import Chunk
 
 ROW_GROUP: Final = 65_536
 TIME: Final = pa.timestamp("ms", tz="UTC")
+_MOST_LOOSE: Final = 128
+"""Pieces that wait side by side: a table of one row takes as much memory as one of hundreds."""
 _COMPRESSION: Final = "snappy"
-_KINDS: Final = pa.array(["transaction", "customer", "tick"])
+_KINDS: Final = ("transaction", "customer", "tick")
 _ALERTS: Final = pa.schema(
     [
         ("alert_id", pa.string()),
@@ -53,28 +56,49 @@ _DEAD_LETTERS: Final = pa.schema(
 
 
 class _GroupWriter:
-    """Writes rows in groups of a fixed number, whatever pieces they come in."""
+    """Writes rows in groups of a fixed number, whatever pieces they come in, while the next ones are computed."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.schema = schema
-        self._writer = pq.ParquetWriter(path, schema, compression=_COMPRESSION, write_statistics=False, use_dictionary=False)
+        options = {"compression": _COMPRESSION, "write_statistics": False, "use_dictionary": False}
+        self._writer = pq.ParquetWriter(path, schema, **options)
+        self._thread = ThreadPoolExecutor(max_workers=1)  # compressing leaves the interpreter free
+        self._pending: Future[None] | None = None
         self._pieces: list[pa.Table] = []
-        self._rows = 0
+        self._rows = self._loose = 0
 
     def add(self, table: pa.Table) -> None:
         self._pieces.append(table)
         self._rows += table.num_rows
+        self._loose += 1
+        if self._loose == _MOST_LOOSE:
+            self._pieces[-_MOST_LOOSE:] = [pa.concat_tables(self._pieces[-_MOST_LOOSE:]).combine_chunks()]
+            self._loose = 0
         if self._rows >= ROW_GROUP:
             whole = pa.concat_tables(self._pieces)
             full = self._rows // ROW_GROUP * ROW_GROUP
             for start in range(0, full, ROW_GROUP):
-                self._write(whole.slice(start, ROW_GROUP))
-            self._pieces, self._rows = [whole.slice(full)], self._rows - full
+                self._hand_over(whole.slice(start, ROW_GROUP))
+            self._pieces, self._rows, self._loose = [whole.slice(full)], self._rows - full, 0
 
     def close(self) -> None:
-        if self._rows:
-            self._write(pa.concat_tables(self._pieces))
-        self._writer.close()
+        rows, self._rows = self._rows, 0
+        try:
+            if rows:
+                self._hand_over(pa.concat_tables(self._pieces))
+            self._wait()
+        finally:
+            self._thread.shutdown()
+            self._writer.close()
+
+    def _hand_over(self, table: pa.Table) -> None:
+        self._wait()
+        self._pending = self._thread.submit(self._write, table)
+
+    def _wait(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
 
     def _write(self, table: pa.Table) -> None:
         self._writer.write_table(table.combine_chunks(), row_group_size=ROW_GROUP)
@@ -94,10 +118,12 @@ class ScoreTable:
 
     def add(self, scores: Scores, chunk: Chunk) -> None:
         """Append the scores of a batch."""
-        self._writer.add(pa.table([*self._ids(scores, chunk), *self._tasks(scores), _messages(scores)], self._writer.schema))
+        self._writer.add(
+            pa.table([*self._ids(scores, chunk), *self._tasks(scores), _messages(scores)], self._writer.schema)
+        )
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write what is left and close the file; a second time does nothing."""
         self._writer.close()
 
     def _schema(self) -> pa.Schema:
@@ -127,7 +153,7 @@ class ScoreTable:
             places,
             pa.array(np.full(len(offsets), chunk.partition, np.int32)),
             offsets,
-            _KINDS.take(pa.array(scores.kind)),
+            pa.array(_KINDS).take(pa.array(scores.kind)),
             transactions,
             customers,
             pa.array(scores.time_ms).cast(TIME),
@@ -154,7 +180,7 @@ def write_alerts(path: Path, alerts: list[Alert]) -> None:
     rows = []
     for alert in alerts:
         message = codec.encode(alert)
-        fields: dict[str, Any] = {name: None for name in _ALERTS.names}
+        fields: dict[str, Any] = dict.fromkeys(_ALERTS.names)
         rows.append(fields | codec.facts(message) | {"message": message.decode()})
     _write_rows(path, rows, _ALERTS)
 

@@ -1,7 +1,8 @@
 """Scores and features to alerts: thresholds with hysteresis and cooldown, remembered in the customer's row.
 
-A rule fires when its value reaches the threshold while it is armed and its cooldown (event time) is over. It is armed again
-once the value has come back to ``rearm``. Each time it holds without firing is counted and told with the next alert.
+A rule fires when its value reaches the threshold while it is armed and its cooldown (event time) is over. It is armed
+again once the value has come back to ``rearm``. Each time it holds without firing is counted, and told with the next
+alert.
 """
 
 from dataclasses import dataclass
@@ -78,9 +79,7 @@ class Rules:
         return values
 
 
-def fire(
-    batch: Batch, read: Read, matrix: NDArray[np.float32], scores: NDArray[np.float64], rules: Rules
-) -> Fired:
+def fire(batch: Batch, read: Read, matrix: NDArray[np.float32], scores: NDArray[np.float64], rules: Rules) -> Fired:
     """Decide on alerts in log order, keeping the rules' memory in the rows.
 
     Args:
@@ -100,7 +99,7 @@ def fire(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fire(matrix, items, values, rules, suppressed):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0912, C901  (one loop, compiled)
+def _fire(matrix, items, values, rules, suppressed):  # type: ignore[no-untyped-def]
     # The codes are arguments because numba's cache does not see constants of other modules.
     op, rows, verdict, hour, ms = items
     bounds, (forget, scored, start, slots) = rules
@@ -114,7 +113,7 @@ def _fire(matrix, items, values, rules, suppressed):  # type: ignore[no-untyped-
             continue
         for r in range(values.shape[1]):
             value = values[m, r]
-            if value != value:  # noqa: PLR0124  (NaN: the task is not asked)
+            if value != value:  # NaN: the task is not asked
                 continue
             sign, threshold, rearm, cooldown = bounds[r, 0], bounds[r, 1], bounds[r, 2], bounds[r, 3]
             slot = memory[r * slots : (r + 1) * slots]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import blake2b
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from schemas.accepted import (
     EARLIEST_MS,
     LARGEST_AMOUNT,
     LATEST_MS,
-    LONGEST_ID,
     MOST_AHEAD_MS,
     NO_RECORD_TIME,
     Reason,
@@ -27,8 +26,16 @@ from schemas.accepted import (
 from schemas.messages import Activate, Customer, Forget, Tick, Transaction
 from schemas.spec import Attribute, Spec
 from stream_app.kernel import kernel
-from stream_app.steps.stages import Batch, Chunk, Control, Decoded, Whole
+from stream_app.steps.ids import id_hashes, odd_ids
+from stream_app.steps.stages import Batch, Chunk, Control, Decoded
 
+_TOLD: Final = 10**30
+"""Numbers above it are not spelled out: whole numbers of a record may be too large for a float."""
+
+
+# Tuples, made once: a union in isinstance is made anew for every record.
+_ITEMS = (Transaction, Customer, Forget)
+_CONTROLS = (Tick, Activate)
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,11 @@ class Vocabulary:
     def other(self) -> int:
         """Return the code of types that the spec does not know."""
         return len(self.spec.types) - 1
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """Return the fields of a customer record that are nothing new."""
+        return frozenset({item.name for item in self.spec.attributes} | {*Customer.__struct_fields__, "kind"})
 
     @cached_property
     def levels(self) -> dict[str, dict[str, float]]:
@@ -69,26 +81,18 @@ def decode(chunk: Chunk, vocabulary: Vocabulary) -> Decoded:
     found = _Found()
     for record, value in enumerate(chunk.values):
         message = codec.decode(value) if value is not None else _tombstone(chunk.keys[record])
-        if type(message) is Transaction or isinstance(message, Customer | Forget):
+        if isinstance(message, _ITEMS):
             found.records.append(record)
             found.messages.append(message)
-        elif isinstance(message, Tick | Activate):
+        elif isinstance(message, _CONTROLS):
             _close(found, chunk, vocabulary)
             _control(found, record, message, int(chunk.record_times[record]))
         else:
-            found.rejections.append(Rejection(record, *message))
+            reason, detail = message
+            found.rejections.append(Rejection(record, reason, detail))
     _close(found, chunk, vocabulary)
     found.rejections.sort(key=lambda rejection: rejection.record)
     return Decoded(found.parts, found.rejections, found.unknown_types, found.unknown_values)
-
-
-def id_hashes(transaction_ids: list[bytes]) -> Whole:
-    """Return 48 bits of an unseeded BLAKE2b of each id as two numbers below 2**24, never both 0; int64 [n, 2]."""
-    digests = b"".join([blake2b(name, digest_size=6).digest() for name in transaction_ids])
-    part = np.frombuffer(digests, np.uint8).reshape(-1, 2, 3).astype(np.int64)
-    hashes = part[:, :, 0] << 16 | part[:, :, 1] << 8 | part[:, :, 2]
-    hashes[(hashes == 0).all(axis=1), 1] = 1
-    return hashes
 
 
 def attribute_value(attribute: Attribute, value: object, levels: dict[str, float]) -> float | str:
@@ -109,17 +113,9 @@ def attribute_value(attribute: Attribute, value: object, levels: dict[str, float
         return f"expected a number for attribute {attribute.name}, found {type(value).__name__}"
     if not attribute.at_least <= value <= attribute.at_most:
         bounds = f"{attribute.at_least:g} to {attribute.at_most:g}"
-        return f"expected attribute {attribute.name} within {bounds}, found {value:g}"
+        found = f"{value:g}" if abs(value) < _TOLD else "a number beyond all bounds"
+        return f"expected attribute {attribute.name} within {bounds}, found {found}"
     return float(value)
-
-
-def _odd_ids(ids: list[bytes]) -> NDArray[np.bool_]:
-    """Return which ids are empty, too long or hold a NUL."""
-    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-    odd = (lengths == 0) | (lengths > LONGEST_ID)
-    if b"\0" in b"".join(ids):
-        odd |= np.array([b"\0" in name for name in ids])
-    return odd
 
 
 def _tombstone(key: bytes | None) -> Forget | codec.Refusal:
@@ -170,13 +166,11 @@ class _Columns:
         self.amount = np.zeros(len(messages))
         self.balance = np.full(len(messages), np.nan)
         self.unknown_types = self.unknown_values = 0
-        plain = [type(message) is Transaction for message in messages]
         self.op = np.full(len(messages), kernel.TRANSACTION, np.int64)
-        self.place = np.arange(len(messages))
-        self.transactions: list[Transaction] = messages  # type: ignore[assignment]  (narrowed below where it is not so)
-        if not all(plain):
-            self.place = np.flatnonzero(plain)
-            self.transactions = [message for message in messages if isinstance(message, Transaction)]
+        self.transactions = [message for message in messages if isinstance(message, Transaction)]
+        self.place = np.flatnonzero([type(message) is Transaction for message in messages])
+        self.given: dict[int, dict[str, object]] = {}
+        self.facts: dict[int, list[float | str]] = {}
         self._fill_transactions()
         self._fill_others()
 
@@ -191,9 +185,11 @@ class _Columns:
         balance = np.array([row.balance for row in rows], np.float64)  # None becomes NaN
         self.names = [row.transaction_id.encode() for row in rows]
         self.currencies = [row.currency for row in rows]
-        if any(self.currencies):
-            rates = np.array([spec.rate.get(name or spec.currency, 1.0) for name in self.currencies])
-            amount, balance = amount * rates, balance * rates
+        self.converts = self.currencies.count(None) < len(rows)
+        if self.converts:
+            rates = np.array([1.0 if name is None else spec.rate.get(name, 1.0) for name in self.currencies])
+            with np.errstate(over="ignore"):  # infinity is refused as any other amount that is too large
+                amount, balance = amount * rates, balance * rates
         self.amount[self.place], self.balance[self.place] = amount, balance
 
     def _fill_others(self) -> None:
@@ -202,6 +198,8 @@ class _Columns:
         for k, message in enumerate(self.messages):
             if isinstance(message, Customer):
                 self.op[k], self.time_ms[k] = kernel.CUSTOMER, epoch_ms(message.time)
+                self.given[k] = codec.facts(self.chunk.values[self.records[k]] or b"")
+                self.facts[k] = self._facts(self.given[k])
             elif isinstance(message, Forget):
                 self.op[k] = kernel.FORGET
 
@@ -211,12 +209,12 @@ class _Columns:
         suspect = (self.time_ms < EARLIEST_MS) | (self.time_ms >= LATEST_MS)
         suspect |= (record_time != NO_RECORD_TIME) & (self.time_ms > record_time + MOST_AHEAD_MS)
         suspect |= ~(np.abs(self.amount) <= LARGEST_AMOUNT) | (np.abs(self.balance) > LARGEST_AMOUNT)
-        suspect |= (self.op == kernel.CUSTOMER) | _odd_ids(self.customers)
-        suspect[self.place] |= _odd_ids(self.names)
+        suspect |= (self.op == kernel.CUSTOMER) | odd_ids(self.customers)
+        suspect[self.place] |= odd_ids(self.names)
         keys = [self.chunk.keys[record] for record in self.records]
         if keys != self.customers:
             suspect |= np.array([key != customer for key, customer in zip(keys, self.customers, strict=True)])
-        if any(self.currencies):
+        if self.converts:
             suspect[self.place] |= np.array([name is not None for name in self.currencies])
         for k in np.flatnonzero(suspect).tolist():
             problem = self._problem(k)
@@ -238,7 +236,7 @@ class _Columns:
         if isinstance(message, Transaction):
             return self._money_problem(k, message)
         if isinstance(message, Customer):
-            problem = next((value for value in self._facts(k) if isinstance(value, str)), None)
+            problem = next((value for value in self.facts[k] if isinstance(value, str)), None)
             return (Reason.ATTRIBUTE, problem) if problem else None
         return None
 
@@ -252,12 +250,11 @@ class _Columns:
             problem = amount_problem(float(self.balance[k]), "balance")
         return (Reason.AMOUNT, problem) if problem else None
 
-    def _facts(self, k: int) -> list[float | str]:
-        """Return what the row takes of customer record ``k`` for each attribute, or what is wrong with it."""
-        fields = codec.facts(self.chunk.values[self.records[k]] or b"")
+    def _facts(self, given: dict[str, object]) -> list[float | str]:
+        """Return what the row takes of a customer record for each attribute, or what is wrong with it."""
         return [
-            attribute_value(item, fields[item.name], self.vocabulary.levels.get(item.name, {}))
-            if item.name in fields
+            attribute_value(item, given[item.name], self.vocabulary.levels.get(item.name, {}))
+            if item.name in given
             else kernel.UNCHANGED
             for item in self.vocabulary.spec.attributes
         ]
@@ -288,17 +285,12 @@ class _Columns:
             attributes=self._attributes(),
         )
 
-    def _attributes(self) -> Whole:
+    def _attributes(self) -> NDArray[np.float64]:
         spec = self.vocabulary.spec
-        places = np.flatnonzero(self.op == kernel.CUSTOMER).tolist()
-        table = np.array([self._facts(k) for k in places], np.float64).reshape(len(places), len(spec.attributes))
-        categories = [item.kind == "category" for item in spec.attributes]
-        given = [codec.facts(self.chunk.values[self.records[k]] or b"") for k in places]
-        self.unknown_values = sum(
-            int(table[row, column] == kernel.UNKNOWN and fields.get(spec.attributes[column].name) is not None)
-            for row, fields in enumerate(given)
-            for column in np.flatnonzero(categories).tolist()
-        )
-        known = {item.name for item in spec.attributes} | set(Customer.__struct_fields__) | {"kind"}
-        self.unknown_values += sum(len(fields.keys() - known) for fields in given)
+        table = np.array(list(self.facts.values()), np.float64).reshape(len(self.facts), len(spec.attributes))
+        for facts, given in zip(self.facts.values(), self.given.values(), strict=True):
+            self.unknown_values += len(given.keys() - self.vocabulary.known)
+            for item, value in zip(spec.attributes, facts, strict=True):
+                if value == kernel.UNKNOWN and item.kind == "category" and given[item.name] is not None:
+                    self.unknown_values += 1
         return table

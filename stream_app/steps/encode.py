@@ -17,6 +17,7 @@ from stream_app.steps.stages import Batch, Chunk, Fired, Read, Whole
 from stream_app.steps.writer import Program, Texts, Writer
 
 LARGEST_DEAD_LETTER: Final = 65_536
+_LONGEST_DETAIL: Final = 1024
 _LARGEST_MILLIONTHS: Final = 9.2e18
 _KINDS: Final = {kernel.TRANSACTION: 0, kernel.CUSTOMER: 1, kernel.TICK: 2}
 # Columns of the integers that a score is written from; the tasks' follow.
@@ -78,7 +79,9 @@ class ScoreEncoder:
         self.prefix = f"{topic}-{partition}-"
         self._late_column = bundle.rolling.layout.column["late_h"]
         self._bounds = [
-            np.array([band.at_least for band in bundle.manifest.bands.get(output.task, ()) if band.at_least is not None])
+            np.array(
+                [band.at_least for band in bundle.manifest.bands.get(output.task, ()) if band.at_least is not None]
+            )
             for output in bundle.manifest.outputs
         ]
         self._writer = self._program()
@@ -208,7 +211,7 @@ def alerts(fired: Fired, scores: Scores, chunk: Chunk, bundle: Bundle) -> list[A
             feature=rule.feature,
             class_=rule.class_,
             score=value,
-            threshold=rule.threshold,
+            threshold=round(rule.threshold, 6),
             severity=rule.severity,
             suppressed=suppressed,
             bundle=bundle.short,
@@ -224,7 +227,7 @@ def dead_letters(rejections: Iterable[Rejection], chunk: Chunk) -> list[DeadLett
         key, value = chunk.keys[record], chunk.values[record]
         headers = {
             "reason": str(reason).encode(),
-            "detail": detail.encode(errors="replace")[:1024],
+            "detail": detail.encode()[:_LONGEST_DETAIL].decode(errors="ignore").encode(),
             "topic": chunk.topic.encode(),
             "partition": b"%d" % chunk.partition,
             "offset": b"%d" % chunk.offsets[record],

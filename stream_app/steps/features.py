@@ -10,9 +10,7 @@ from stream_app.kernel.rolling import Rolling
 from stream_app.steps.stages import Batch, Read, Whole, items_of
 
 
-def read(
-    batch: Batch, rows: Whole, matrix: NDArray[np.float32], rolling: Rolling, eligibility: Eligibility
-) -> Read:
+def read(batch: Batch, rows: Whole, matrix: NDArray[np.float32], rolling: Rolling, eligibility: Eligibility) -> Read:
     """Apply a batch to the rows of ``matrix`` in place and read the features of every item that is scored."""
     spec = rolling.layout.spec
     hour, ms = split_time(batch.time_ms, spec.utc_offset_minutes)

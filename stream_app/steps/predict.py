@@ -31,10 +31,8 @@ class Predictor:
         except Exception as error:  # onnxruntime raises a class of its own for every failure, all below Exception
             message = f"Expected an ONNX network in model.onnx, found: {error}; train the bundle again."
             raise BundleError(message) from error
-        self._feature_width = feature_width
-        shapes = [
-            (item.name, item.shape[-1:]) for item in (*self._session.get_inputs(), *self._session.get_outputs())
-        ]
+        self._feature_width, self._score_width = feature_width, score_width
+        shapes = [(item.name, item.shape[-1:]) for item in (*self._session.get_inputs(), *self._session.get_outputs())]
         expected = [(INPUT_NAME, [feature_width]), (OUTPUT_NAME, [score_width])]
         if shapes != expected:
             message = f"Expected inputs and outputs {expected} in model.onnx, found {shapes}; train the bundle again."
@@ -47,7 +45,13 @@ class Predictor:
         return cls(bundle.model, bundle.manifest.feature_width, outputs[-1].start + outputs[-1].width)
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the scores of feature rows, float32 [n, score width]; the same bits for any way of batching."""
+        """Return the scores of feature rows, float32 [n, score width]; the same bits for any way of batching.
+
+        Raises:
+            BundleError: a score is NaN, which no message can carry.
+        """
+        if len(features) == 0:  # not every operator takes an empty batch
+            return np.empty((0, self._score_width), np.float32)
         if len(features) > LARGEST_BATCH:
             parts = [self(features[k : k + LARGEST_BATCH]) for k in range(0, len(features), LARGEST_BATCH)]
             return np.concatenate(parts)
@@ -55,4 +59,8 @@ class Predictor:
         if rest:
             features = np.concatenate([features, np.zeros((rest, self._feature_width), np.float32)])
         scores: NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: features})[0]
-        return scores[: len(scores) - rest]
+        scores = scores[: len(scores) - rest]
+        if np.isnan(scores).any():
+            message = "Expected a number as every score, found NaN from model.onnx; train the bundle again."
+            raise BundleError(message)
+        return scores

@@ -1,7 +1,7 @@
 """Writes many JSON objects of one shape straight into a buffer: a compiled loop over a small program.
 
-A program is a list of instructions made once per bundle; what varies from record to record stands in arrays. No Python object
-is made per record.
+A program is a list of instructions made once per bundle; what varies from record to record stands in arrays. No Python
+object is made per record.
 """
 
 from dataclasses import dataclass, field
@@ -46,8 +46,9 @@ class Program:
 
     def choice(self, column: int, texts: list[str]) -> None:
         """Write the text that an integer column chooses."""
-        first = [self._keep(text) for text in texts][0]
-        self._code.append((CHOICE, column, first))
+        self._code.append((CHOICE, column, len(self._literals)))
+        for text in texts:
+            self._keep(text)
 
     def skip_unless(self, column: int) -> int:
         """Start a part that is left out where an integer column is 0; return what ``end_skip`` needs."""
@@ -113,12 +114,18 @@ class Writer:
         longest = sum(len(content) for content in texts.content) * _TEXT_GROWTH * max(self.texts, 1)
         buffer = np.empty(n * self.room + longest, np.uint8)
         starts = np.zeros(n + 1, np.int64)
-        _write(buffer, starts, (self.code, self.literals, self.literal_ends), (texts.content, texts.ends), (integers, decimals))
+        _write(
+            buffer,
+            starts,
+            (self.code, self.literals, self.literal_ends),
+            (texts.content, texts.ends),
+            (integers, decimals),
+        )
         return buffer[: starts[n]], starts
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _write(buffer, starts, program, texts, numbers):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, C901, PLR0912, PLR0915  (one loop, compiled)
+def _write(buffer, starts, program, texts, numbers):  # type: ignore[no-untyped-def]
     code, literals, literal_ends = program
     contents, text_ends = texts
     integers, decimals = numbers
@@ -169,7 +176,7 @@ def _write(buffer, starts, program, texts, numbers):  # type: ignore[no-untyped-
 
 
 @njit(error_model="numpy")
-def _digits(buffer, w, value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _digits(buffer, w, value):  # type: ignore[no-untyped-def]
     digits = 1
     rest = value // 10
     while rest > 0:
@@ -182,7 +189,7 @@ def _digits(buffer, w, value):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
 
 
 @njit(error_model="numpy")
-def _escape(buffer, w, c):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _escape(buffer, w, c):  # type: ignore[no-untyped-def]
     buffer[w] = 92
     short = 0
     if c == 34 or c == 92:

@@ -22,7 +22,7 @@ class MemoryStore:
 
     def write(self, customers: list[bytes], rows: NDArray[np.float32]) -> None:
         """Keep the customers' rows; a row that is all zeros is no longer kept."""
-        for customer, row, kept in zip(customers, rows, rows.any(axis=1).tolist(), strict=True):
+        for customer, row, kept in zip(customers, rows, np.any(rows, axis=1), strict=True):
             if kept:
                 self._rows[customer] = row.tobytes()
             else:

@@ -1,10 +1,9 @@
 """Compares a feature row with the reference, each feature as exactly as float32 rows allow.
 
-A sum in a row is rounded at most twice an event (2^-24 each: once when it ages, once when something is added), and all its
-parts are positive, so after n events it is at most 2n roundings off, relatively; so are mean and variance (West's update
-adds positive parts too, weighted down alike). A deviation carries the mean's error as well as its own. A z-score divides
-by at least a tenth of the mean, which magnifies that tenfold, and is then as wrong as its divisor. Everything else is
-stored as it comes or counted: exact.
+A sum in a row is rounded at most twice an event (2^-24 each: once when it ages, once when something is added), and all
+its parts are positive, so after n events it is at most 2n roundings off, relatively; so are mean and variance, whose
+update adds positive parts too. A deviation carries the mean's error as well as its own, and a z-score is a quotient of
+these by at least a tenth of the mean. Everything else is stored as it comes, or counted: exact.
 """
 
 import re
@@ -16,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_app.kernel import kernel
 from stream_app.kernel.layout import Layout
 from tests.properties.reference import Customer
 
@@ -27,6 +27,7 @@ UNSEEN: Final = 1e-19
 """Above what is dropped as nothing: 1e-20 for each sum."""
 UNSEEN_DEVIATION: Final = 1e-9
 """Above the root of that: a variance is dropped too."""
+VERDICTS: Final = {"nothing": kernel.NOTHING, "scored": kernel.SCORED, "duplicate": kernel.DUPLICATE}
 GROUPS: Final = {
     "decayed sums": r".*~.*",
     "window sums": r"(in|out)_\d+[hd]",
@@ -87,7 +88,7 @@ class Comparison:
     def differences(
         self, features: Mapping[str, float], row: NDArray[np.float32], customer: Customer
     ) -> list[tuple[str, float, float]]:
-        """Return name, expected and found of each feature that is further off than it may be, and of padding that is not 0."""
+        """Return name, expected and found of each feature too far off, and of padding that is not 0."""
         want, got = self.wanted(features), row[self.columns].astype(np.float64)
         off = ~(np.abs(got - want) <= self.allowed(want, customer))
         padding = np.setdiff1d(np.arange(self.layout.feature_width), self.columns)

@@ -1,7 +1,7 @@
 """The definitions of all features, written down slowly: the oracle of the kernel.
 
-It keeps every item of a customer and computes each feature from its definition in Python ints and float64. It knows of no
-row, slot, ring or recursion, and takes nothing from the kernel: what both agree on is what the words say.
+It keeps every item of a customer and computes each feature from its definition in Python ints and float64. It knows of
+no row, slot, ring or recursion, and takes nothing from the kernel: what both agree on is what the words say.
 """
 
 import math
@@ -70,7 +70,7 @@ def substantial(x: float) -> float:
 
 
 def weights(n: int) -> list[float]:
-    """Return the weights of n observations: each enters with max(1 / its number, 2 %) and scales those before it down."""
+    """Return the weights of n observations: each enters with max(1 / its number, 2 %), and those before it shrink."""
     result, rest = [0.0] * n, 1.0
     for i in range(n, 0, -1):
         enters = max(1 / i, 0.02)

@@ -1,9 +1,7 @@
 """The kernel computes what the definitions say, for any log that is accepted."""
 
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -16,12 +14,10 @@ from numpy.typing import NDArray
 from schemas.accepted import LARGEST_AMOUNT
 from stream_app.kernel import kernel
 from stream_app.kernel.rolling import Rolling
-from tests.properties import reference
-from tests.properties.comparison import Comparison
+from tests.properties.comparison import VERDICTS, Comparison
 from tests.properties.kernel_cases import CUSTOMERS, OFFSETS, encode, logs, rolling, run, seeded_log
-from tests.properties.reference import DAY_MS, HOUR_MS, Customer, Item
+from tests.properties.reference import DAY_MS, HOUR_MS, Customer, Item, Value
 
-VERDICTS: Final = {"nothing": kernel.NOTHING, "scored": kernel.SCORED, "duplicate": kernel.DUPLICATE}
 SMALLEST_NORMAL: Final = float(np.finfo(np.float32).tiny)
 START: Final = 1_600_000_000_000  # 2020-09-13T12:26:40Z
 
@@ -68,14 +64,14 @@ def at_the_end(features: Rolling, items: Sequence[Item]) -> dict[str, float]:
     return {name: float(row[column]) for name, column in features.layout.column.items()}
 
 
-@settings(calm, max_examples=100)
+@calm
 @given(st.data(), st.sampled_from(OFFSETS))
 def test_features_of_a_small_spec_follow_their_definitions(data: st.DataObject, offset: int) -> None:
     features = rolling("small", offset)
     follow(features, data.draw(logs(features, 60)))
 
 
-@settings(calm, max_examples=30)
+@settings(calm, max_examples=calm.max_examples // 3)
 @given(st.data(), st.sampled_from(OFFSETS))
 def test_features_of_the_bank_follow_their_definitions(data: st.DataObject, offset: int) -> None:
     features = rolling("bank", offset)
@@ -102,8 +98,9 @@ def test_sums_of_the_largest_amounts_keep_their_precision() -> None:
     features = rolling("small")
     items = transactions([n * HOUR_MS // 3 for n in range(60)], amount=-LARGEST_AMOUNT)
     found = at_the_end(features, items)
-    assert found["out_3h"] == pytest.approx(9e12, rel=1e-6)
-    assert found["out_30d"] == found["out_24h"] == pytest.approx(60e12, rel=1e-6)
+    assert found["out_3h"] == pytest.approx(7e12, rel=1e-6)
+    assert found["out_24h"] == pytest.approx(60e12, rel=1e-6)
+    assert found["out_30d"] == pytest.approx(60e12, rel=1e-6)
     assert found["amount_mean"] == pytest.approx(1e12, rel=1e-6)
     assert found["max_30d"] == np.float32(1e12)
 
@@ -147,7 +144,7 @@ def test_a_customer_who_never_did_anything_can_be_read_once_registered() -> None
 
 def test_attributes_keep_what_is_unchanged_and_lose_what_becomes_unknown() -> None:
     features = rolling("small")
-    told = {"income": 10.0, "level": "high", "score": 7.0}
+    told: dict[str, Value] = {"income": 10.0, "level": "high", "score": 7.0}
     found = at_the_end(
         features, [Item("customer", 0, START, attributes=told), Item("customer", 0, START, attributes={"income": None})]
     )
@@ -161,6 +158,14 @@ def test_the_eighth_last_id_is_remembered_and_the_ninth_last_is_not() -> None:
     again = [replace(items[0], time=START + 10), replace(items[1], time=START + 10)]
     assert run(features, [*items, again[1]]).verdict[-1] == kernel.DUPLICATE
     assert run(features, [*items, again[0]]).verdict[-1] == kernel.SCORED
+
+
+def test_ids_that_share_half_of_their_hash_are_different() -> None:
+    features = rolling("small")
+    items = encode(features.layout, transactions([0, 0, 0, 0]))
+    items = items._replace(id_hash=np.array([[1, 2], [1, 3], [0, 2], [1, 2]], np.int64))
+    scored = [kernel.SCORED] * 3
+    assert features.step(features.empty(1), items)[1].tolist() == [*scored, kernel.DUPLICATE]
 
 
 def test_a_tick_on_an_empty_row_gives_nothing() -> None:
@@ -207,10 +212,10 @@ def test_no_long_log_leaves_a_denormal_in_the_row(times: Sequence[int], amounts:
     assert sound(result.features)
 
 
-def test_a_decay_constant_of_next_to_nothing_forgets_at_once() -> None:
-    features = Rolling.of(msgspec.structs.replace(rolling("small").layout.spec, decay_days=(1e-300, 1.0)))
-    found = at_the_end(features, transactions([0, 1]))
-    assert found["count:pay~1e-300d"] == 1
+def test_the_smallest_decay_constant_forgets_within_a_day() -> None:
+    features = Rolling.of(msgspec.structs.replace(rolling("small").layout.spec, decay_days=(0.05, 1.0)))
+    found = at_the_end(features, transactions([0, 24 * HOUR_MS]))
+    assert found["count:pay~0.05d"] == pytest.approx(1, rel=1e-6)
 
 
 def test_decay_is_the_exponential_function() -> None:
@@ -218,87 +223,3 @@ def test_decay_is_the_exponential_function() -> None:
     found = np.array([kernel.decay(value) for value in x])
     np.testing.assert_allclose(found, np.exp(-x), rtol=1e-13)
     assert [kernel.decay(value) for value in (0.0, 45.0, 1e6, 1e300, np.inf)] == [1, 0, 0, 0, 0]
-
-
-# What follows shows that the comparison sees what is wrong: it is no use otherwise.
-
-
-@pytest.mark.parametrize(
-    "feature",
-    ["count_24h", "in~30d", "out_30d", "gap_mean_h", "amount_sd", "amount_z", "silence_h", "due_d:pay", "year_cos"],
-)
-def test_the_comparison_sees_a_feature_that_is_slightly_wrong(feature: str) -> None:
-    features = rolling("small")
-    items = seeded_log(features, 60)
-    customer = Customer(features.layout.spec)
-    wanted = [customer.step(item)[1] for item in items if item.customer == items[-1].customer][-1]
-    row = run(features, items).features[-1]
-    comparison = Comparison(features.layout)
-    assert comparison.differences(wanted, row, customer) == []
-    row[features.layout.column[feature]] += abs(row[features.layout.column[feature]]) * 1e-4 + 1e-4
-    assert [name for name, _, _ in comparison.differences(wanted, row, customer)] == [feature]
-
-
-MUTANTS: Final = {
-    "the bank's events count as the customer's": ("if plan.own[kind] == 1:", "if True:"),
-    "a late balance counts": ("if late == 0.0 and balance == balance:", "if balance == balance:"),
-    "the ring holds an hour more": ("if newest - hour < HOURS:", "if newest - hour <= HOURS:"),
-    "the ring holds a day more": ("if newest // 24 - day < DAYS:", "if newest // 24 - day <= DAYS:"),
-    "a late event enters undecayed": ("decay(late * float(rates[t])) if late > 0.0 else 1.0", "1.0"),
-    "means forget faster": ("SLOWEST: Final = 0.02", "SLOWEST: Final = 0.03"),
-    "today's anniversary is over": ("if candidate < day or", "if candidate <= day or"),
-    "two events in an hour are one": ("if hour >= float(s[b]):", "if hour > float(s[b]):"),
-    "seven ids are remembered": ("s[at] = (place + 1) % IDS", "s[at] = (place + 1) % (IDS - 1)"),
-    "a gap backwards is a gap": ("positive(forward) / HOUR_MS", "abs(forward) / HOUR_MS"),
-    "what is unknown is known as 0": ("0.0 if value == UNKNOWN else 1.0", "1.0"),
-    "a late event never is the first": ("hour < float(s[CLOCK + 3])", "False"),
-    "the exponential is off": ("C2 + r * (C3", "C2 + r * (C2"),
-    "silence is not read": ("elapsed(s, CLOCK, float(hour), float(ms)) < 0.0", "True"),
-}
-
-Steps = Callable[[Any, kernel.Items, kernel.Plan, Any, Any], None]
-
-
-def mutant(old: str, new: str) -> Steps:
-    """Return the kernel's ``step``, not compiled, with one place of its text changed."""
-    source = Path(kernel.__file__).read_text(encoding="utf-8")
-    assert source.count(old) == 1, f"expected {old!r} once in the kernel; correct the mutant"
-    plain = source.replace("from numba import njit", "njit = lambda **_: lambda function: function")
-    assert plain != source
-    module = types.ModuleType("mutant")
-    exec(compile(plain.replace(old, new), "mutant", "exec"), module.__dict__)  # noqa: S102  (the project's own text)
-    step: Steps = module.step
-    return step
-
-
-def wrong_features(step: Steps) -> set[str]:
-    """Return the features (or verdicts) in which a ``step`` differs from the definitions on a log of everything."""
-    features = rolling("small", 330)
-    layout, items = features.layout, seeded_log(features, 300)
-    out = np.zeros((len(items), layout.feature_width), np.float32)
-    verdict = np.empty(len(items), np.int64)
-    step(features.empty(CUSTOMERS), encode(layout, items), features.plan, out, verdict)
-    comparison, customers = Comparison(layout), [Customer(layout.spec) for _ in range(CUSTOMERS)]
-    wrong: set[str] = set()
-    for item, row, found in zip(items, out, verdict, strict=True):
-        expected, wanted = customers[item.customer].step(item)
-        if found != VERDICTS[expected]:
-            wrong.add("verdict")
-        elif expected == "scored":
-            wrong |= {name for name, _, _ in comparison.differences(wanted, row, customers[item.customer])}
-    return wrong
-
-
-def test_the_kernel_that_is_not_compiled_follows_the_definitions() -> None:
-    assert wrong_features(mutant("TRANSACTION: Final = 0", "TRANSACTION: Final = 0")) == set()
-
-
-@pytest.mark.parametrize("name", MUTANTS)
-def test_the_comparison_sees_that(name: str) -> None:
-    assert wrong_features(mutant(*MUTANTS[name]))
-
-
-def test_the_reference_weighs_observations_as_an_update_by_hand_does() -> None:
-    assert reference.weights(3) == pytest.approx([1 / 3, 1 / 3, 1 / 3])
-    assert sum(reference.weights(200)) == pytest.approx(1)
-    assert reference.moments([1.0, 3.0]) == pytest.approx((2.0, 1.0))

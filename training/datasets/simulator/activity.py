@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from training.datasets.simulator import money
-from training.datasets.simulator.behaviour import World, instalment_due, is_here, miss_chance, scheduled, spontaneous
+from training.datasets.simulator.behaviour import World, instalment_due, miss_chance, scheduled, spontaneous
 from training.datasets.simulator.kinds import (
     CARD,
     CASH,
@@ -54,7 +54,9 @@ _HOURS: Final = {  # mean and spread of the time of day of unscheduled events
     OTHER: (13.0, 4.0),
 }
 SAVING_SPREAD: Final = 0.15
-ORDER_HOURS: Final = (2.0, 6.0)
+EARLIEST_HOUR: Final = 6.0
+"""Customers are asleep before."""
+ORDER_HOURS: Final = (2.0, EARLIEST_HOUR)
 """Standing orders, salaries and instalments are booked in these hours, whatever their type."""
 
 
@@ -85,9 +87,9 @@ def spontaneous_events(latent: Latent, world: World, day: int, rng: np.random.Ge
     who, kind = np.divmod(cells, len(OWN_TYPES))
     amount = money.spontaneous_amounts(latent, world, who, kind, rng)
     mean, spread = HOUR_TABLE[kind, 0], HOUR_TABLE[kind, 1]
-    hour = np.clip(mean + spread * rng.standard_normal(len(who)), 6.0, 23.999)
-    clipped = (hour <= 6.0) | (hour >= 23.999)
-    hour = np.where(clipped, rng.uniform(8.0, 22.0, len(who)), hour)
+    hour = mean + spread * rng.standard_normal(len(who))
+    odd = (hour < EARLIEST_HOUR) | (hour >= 24.0)  # noqa: PLR2004  (the end of the day)
+    hour = np.where(odd, rng.uniform(8.0, 22.0, len(who)), hour)
     return Events.of(who, kind, hour, amount)
 
 

@@ -22,7 +22,6 @@ from training.datasets.simulator.kinds import (
     PRODUCTS,
     SALARY,
     SHOPPING,
-
     TRANSFER_IN,
     TRANSFER_OUT,
     TRAVEL,
@@ -37,24 +36,26 @@ from training.datasets.simulator.timeline import Timeline
 
 AFTER_PAY, AFTER_PAY_DAYS = 0.8, 5.0
 """Spending is up by this share right after pay day and falls back with this memory."""
-MISS_AT_EASE: Final = -3.2
+MISS_AT_EASE: Final = -2.9
 MISS_SLOPE: Final = 1.35
 """Log odds of missing an instalment at stress 0, and their rise with stress."""
-DEFAULT_AFTER: Final = (0.04, 0.25, 0.4)
+DEFAULT_AFTER: Final = (0.06, 0.3, 0.45)
 """Chance that a missed instalment becomes a default, by the instalments missed before it (the last for more)."""
 SAVE_AT_EASE, SAVE_SLOPE = 2.5, -0.4
 """Log odds that the monthly savings order is carried out at stress 0, and their change with stress."""
-PURCHASE_EVERY_DAYS: Final = (900.0, 900.0, 900.0, 900.0)
+PURCHASE_EVERY_DAYS: Final = (550.0, 550.0, 550.0, 550.0)
 """Mean waiting time for each of `PRODUCTS`, for a typical customer who does not hold it."""
-ASKED_EVERY_DAYS: Final = 150.0
+ASKED_EVERY_DAYS: Final = 30.0
 """Mean waiting time for the questionnaire on investment risk."""
-PROFILE_SLOPE, PROFILE_STEP = 2.0, 0.9
+PROFILE_SLOPE, PROFILE_STEP = 2.5, 1.0
 """Slope of the answers in the attitude, and half the distance between their two thresholds."""
 
+SECOND_ACCOUNT_SHOWS: Final = 0.3
+"""Part of the effects of stress and tastes that is seen on a second account."""
 _STRESS_EFFECT: Final = {
-    TRANSFER_IN: 0.7, DINING: -0.25, SHOPPING: -0.1, TRAVEL: -0.35, CASH: 0.6, INVESTMENT: -0.2, OTHER: 0.2,
+    TRANSFER_IN: 0.9, DINING: -0.25, SHOPPING: -0.1, TRAVEL: -0.35, CASH: 0.8, INVESTMENT: -0.2, OTHER: 0.2,
 }  # fmt: skip
-_TASTE_EFFECT: Final = {(0, DINING): 1.0, (1, SHOPPING): 1.0, (2, TRAVEL): 1.0, (ATTITUDE, INVESTMENT): 0.6}
+_TASTE_EFFECT: Final = {(0, DINING): 1.0, (1, SHOPPING): 1.0, (2, TRAVEL): 1.0, (ATTITUDE, INVESTMENT): 0.4}
 _PAY_DAY_EFFECT: Final = (GROCERIES, DINING, SHOPPING, CASH)
 
 
@@ -89,11 +90,12 @@ def keeps_house(latent: Latent, world: World, day: int) -> Flags:
 
 def spontaneous(latent: Latent, world: World, day: int, span: int = 1) -> Floats:
     """Return the expected number of unscheduled own events in `span` days from `day`, shape (n, types)."""
-    log_factor = np.clip(latent.stress, -3.0, 4.0)[:, None] * _STRESS
+    people = world.people
+    shown = np.where(people.primary, 1.0, SECOND_ACCOUNT_SHOWS)
+    log_factor = (shown * np.clip(latent.stress, -3.0, 4.0))[:, None] * _STRESS
     log_factor += latent.engagement[:, None]
     for (taste, kind), effect in _TASTE_EFFECT.items():
-        log_factor[:, kind] += effect * latent.tastes[:, taste]
-    people = world.people
+        log_factor[:, kind] += effect * shown * latent.tastes[:, taste]
     rates = people.rates * np.exp(log_factor)
     rates[:, _PAY_DAY_EFFECT] *= _after_pay(world, day + span // 2)[:, None]
     rates *= world.timeline.rhythm[day : day + span].sum(axis=0)
@@ -140,8 +142,8 @@ def default_chance(arrears: Ints) -> Floats:
     return np.asarray(DEFAULT_AFTER)[np.minimum(arrears, len(DEFAULT_AFTER) - 1)]
 
 
-def purchase_hazard(latent: Latent, world: World, day: int) -> Floats:
-    """Return the hazard per day of buying each product, shape (n, products).
+def demand(latent: Latent, world: World, day: int) -> Floats:
+    """Return the hazard per day of buying each product for those who do not hold it, shape (n, products).
 
     Loans follow stress and shopping; cards shopping and dining; funds attitude and income; insurance travel and
     a household. Holders of a second account buy elsewhere.
@@ -153,7 +155,7 @@ def purchase_hazard(latent: Latent, world: World, day: int) -> Floats:
     pull[:, FUND] = 1.5 * tastes[:, ATTITUDE] + 0.8 * people.affluence - 0.3 * stress
     pull[:, INSURANCE] = 1.4 * tastes[:, 2] + 0.7 * (people.rent_day > 0)
     hazard = np.exp(np.clip(world.signal * pull, -5.0, 4.0)) / np.asarray(PURCHASE_EVERY_DAYS)
-    hazard *= ~latent.holds & (keeps_house(latent, world, day) & people.primary)[:, None]
+    hazard *= (keeps_house(latent, world, day) & people.primary)[:, None]
     hazard[:, LOAN] *= ~latent.defaulted
     return np.asarray(hazard, dtype=np.float64)
 

@@ -111,7 +111,7 @@ def _last(entries: Entries, end_ms: int, customers: int) -> Floats:
 
 
 def _inactive(log: Log, start_ms: int, end_ms: int) -> Floats:
-    return (_next_type(log, start_ms, end_ms) == MASKED).astype(np.float64)
+    return np.where(_next_type(log, start_ms, end_ms) == MASKED, 1.0, 0.0)
 
 
 def _next_type(log: Log, start_ms: int, end_ms: int) -> Floats:
@@ -120,7 +120,7 @@ def _next_type(log: Log, start_ms: int, end_ms: int) -> Floats:
 
 
 def _default(log: Log, start_ms: int, end_ms: int) -> Floats:
-    return (log.defaults.count(start_ms, end_ms, log.customers) > 0).astype(np.float64)
+    return np.where(log.defaults.count(start_ms, end_ms, log.customers) > 0, 1.0, 0.0)
 
 
 def _preference(log: Log, start_ms: int, end_ms: int) -> Floats:
@@ -134,7 +134,8 @@ def _profile(log: Log, start_ms: int, end_ms: int) -> Floats:
 def _outflow(log: Log, start_ms: int, end_ms: int) -> Floats:
     window = log.transactions.between(start_ms, end_ms)
     amount = np.where(log.transactions.value[window] < len(OWN_TYPES), -np.minimum(log.amount[window], 0.0), 0.0)
-    return np.log1p(np.bincount(log.transactions.customer[window], amount, minlength=log.customers))
+    total = np.bincount(log.transactions.customer[window], amount, minlength=log.customers)
+    return np.asarray(np.log1p(total), dtype=np.float64)
 
 
 _RULES: Final = {

@@ -22,18 +22,18 @@ MOVE_BELOW, MOVE_AFTER_DAYS = -0.7, 12.0
 """A main account whose engagement has fallen below this is soon moved to another bank."""
 LEAVE_BELOW: Final = -4.0
 
-STRESS_DAYS, STRESS_SD = 240.0, 0.8
+STRESS_DAYS, STRESS_SD = 400.0, 0.7
 SHOCK_EVERY_DAYS, SHOCK_SIZE = 600.0, 1.0
 """Illness, divorce, a broken car: stress jumps and relaxes with the memory above."""
 JOB_LOSS_EVERY_DAYS, JOB_SEARCH_DAYS = 1500.0, 120.0
 UNEMPLOYED_STRESS: Final = 1.3
-TASTE_DAYS, TASTE_SD = 300.0, 0.45
+TASTE_DAYS, TASTE_SD = 500.0, 0.25
 
 HELD_AT_START: Final = (0.9, 0.35, 0.25, 0.25)
 """Share of main accounts that hold each product at the beginning, in the order of `PRODUCTS`."""
 SECOND_ACCOUNT_HELD: Final = (0.0, 0.3, 0.0, 0.0)
 """The same for second accounts: a card at most, so that nothing runs there by standing order."""
-LAPSE_EVERY_DAYS: Final = 600.0
+LAPSE_EVERY_DAYS: Final = 800.0
 """Cards, funds and policies are given up after this long; loans end by repayment."""
 LOAN_MONTHS: Final = (24, 84)
 
@@ -142,4 +142,5 @@ def _chance(days: float, every: float) -> float:
 def _wander(deviation: Floats, days: float, memory: float, sd: float, rng: np.random.Generator) -> Floats:
     """Advance an Ornstein-Uhlenbeck process around 0 exactly (stationary spread `sd`)."""
     keep = float(np.exp(-days / memory))
-    return deviation * keep + sd * np.sqrt(1.0 - keep * keep) * rng.standard_normal(deviation.shape)
+    fresh = sd * np.sqrt(1.0 - keep * keep) * rng.standard_normal(deviation.shape)
+    return np.asarray(deviation * keep + fresh, dtype=np.float64)

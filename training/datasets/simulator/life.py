@@ -20,10 +20,10 @@ from training.datasets.simulator.behaviour import (
     ASKED_EVERY_DAYS,
     World,
     default_chance,
+    demand,
     instalment_due,
     keeps_house,
     profile_chance,
-    purchase_hazard,
 )
 from training.datasets.simulator.kinds import (
     ATTITUDE,
@@ -137,7 +137,7 @@ class Bank:
     def _buy(self, day: int) -> None:
         """Draw who buys a product today, at most one each."""
         latent, rng = self.latent, self.rng
-        hazard = purchase_hazard(latent, self.world, day)
+        hazard = demand(latent, self.world, day) * ~latent.holds
         level = rng.random(len(hazard)) - np.cumsum(hazard, axis=1).T
         who = np.flatnonzero(level[-1] < 0)
         product = (level[:, who] >= 0).sum(axis=0)
@@ -168,5 +168,5 @@ class Bank:
         latent = self.latent
         noise = SCORE_NOISE * self.rng.standard_normal(len(who))
         score = SCORE_AT_EASE + SCORE_SLOPE * latent.stress[who] + noise
-        score = np.round(np.clip(score, 300, 850))
-        self.diary.records.append((who, time_ms, score, latent.holds[who, LOAN].copy()))
+        rounded = np.asarray(np.round(np.clip(score, 300.0, 850.0)), dtype=np.float64)
+        self.diary.records.append((who, time_ms, rounded, latent.holds[who, LOAN].copy()))

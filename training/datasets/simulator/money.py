@@ -25,13 +25,36 @@ from training.datasets.simulator.kinds import (
     take,
 )
 from training.datasets.simulator.latent import Latent
-from training.datasets.simulator.population import MEDIAN_AMOUNT, SPREAD, everyday_scale
 
-BUFFER_EFFECT: Final = -0.5
+_AMOUNT: Final = {  # median in EUR, spread of the logarithm
+    TRANSFER_IN: (80.0, 0.6),
+    GROCERIES: (46.0, 0.5),
+    DINING: (28.0, 0.5),
+    SHOPPING: (85.0, 0.7),
+    TRAVEL: (200.0, 0.8),
+    CASH: (100.0, 0.4),
+    TRANSFER_OUT: (130.0, 1.1),
+    INVESTMENT: (60.0, 0.2),
+    OTHER: (40.0, 1.1),
+}
+MEDIAN: Final = np.array([_AMOUNT.get(kind, (0.0, 0.0))[0] for kind in range(len(OWN_TYPES))])
+SPREAD: Final = np.array([_AMOUNT.get(kind, (0.0, 0.0))[1] for kind in range(len(OWN_TYPES))])
+"""Amounts of spontaneous events by type: median in EUR at median income, and spread of the logarithm."""
+AFFLUENCE_EFFECT: Final = 0.8
+"""Elasticity of amounts in income."""
+_STRESS: Final = {GROCERIES: -0.25, DINING: -0.25, CASH: 0.45}
+"""Effect of stress on the logarithm of amounts: trading down, and paying in cash what the account need not show."""
+_TASTE: Final = ((DINING, 0, 0.7), (SHOPPING, 1, 0.7), (TRAVEL, 2, 0.8))
+"""Effect of tastes on the logarithm of amounts: type, taste, elasticity."""
+BUFFER_EFFECT: Final = -0.8
 """Effect of stress on the logarithm of the balance that customers keep."""
-ATTITUDE_EFFECT: Final = 0.8
+OVERDRAWN_CARE, LEAST_SPENDING = 0.8, 0.3
+"""Below zero, everyday amounts shrink with the overdraft in monthly incomes, down to the least."""
+ATTITUDE_EFFECT: Final = 1.6
 """Effect of the attitude to risk on the logarithm of an investment."""
-PLAN_SHARE: Final = 0.03
+BOLDEST: Final = 2.2
+"""Largest effect of it: nobody invests more than a salary in the long run."""
+PLAN_SHARE: Final = 0.025
 """Monthly rate of a fund saving plan relative to income, at attitude 0."""
 BENEFIT_SHARE: Final = 0.55
 """Unemployment benefit relative to income."""
@@ -41,10 +64,21 @@ EVERYDAY: Final = (GROCERIES, DINING, SHOPPING, TRAVEL, CASH, OTHER)
 
 def usual_amounts(latent: Latent, world: World) -> Floats:
     """Return the median of the amounts of spontaneous events by type in EUR, shape (n, types)."""
-    amounts = MEDIAN_AMOUNT * everyday_scale(world.people.income)[:, None]
-    amounts[:, EVERYDAY] *= world.people.thrift[:, None]
-    amounts[:, INVESTMENT] *= np.exp(ATTITUDE_EFFECT * latent.tastes[:, ATTITUDE])
-    return np.asarray(amounts, dtype=np.float64)
+    amounts = np.outer(np.exp(AFFLUENCE_EFFECT * world.people.affluence), MEDIAN)
+    stress = np.clip(latent.stress, -3.0, 4.0)
+    for kind, effect in _STRESS.items():
+        amounts[:, kind] *= np.exp(effect * stress)
+    for kind, taste, effect in _TASTE:
+        amounts[:, kind] *= np.exp(effect * latent.tastes[:, taste])
+    care = np.clip(1.0 + OVERDRAWN_CARE * latent.balance / world.people.income, LEAST_SPENDING, 1.0)
+    amounts[:, EVERYDAY] *= care[:, None]
+    amounts[:, INVESTMENT] *= boldness(latent)
+    return amounts
+
+
+def boldness(latent: Latent) -> Floats:
+    """Return the factor on investments that comes from the attitude to risk."""
+    return np.asarray(np.exp(np.clip(ATTITUDE_EFFECT * latent.tastes[:, ATTITUDE], -3.0, BOLDEST)), dtype=np.float64)
 
 
 def buffer(latent: Latent, world: World) -> Floats:
@@ -56,7 +90,7 @@ def buffer(latent: Latent, world: World) -> Floats:
 
 def plan_rate(latent: Latent, world: World) -> Floats:
     """Return the monthly rate of each customer's fund saving plan in EUR."""
-    return np.asarray(PLAN_SHARE * world.people.income * np.exp(ATTITUDE_EFFECT * latent.tastes[:, ATTITUDE]))
+    return np.asarray(PLAN_SHARE * world.people.income * boldness(latent))
 
 
 def surplus(latent: Latent, world: World) -> Floats:

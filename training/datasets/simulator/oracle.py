@@ -11,20 +11,21 @@ from typing import Final
 import numpy as np
 
 from training.datasets.simulator import money
-from training.datasets.simulator.activity import HOUR_TABLE
+from training.datasets.simulator.activity import EARLIEST_HOUR, HOUR_TABLE
 from training.datasets.simulator.behaviour import (
     World,
     default_chance,
+    demand,
     instalment_due,
     is_here,
     miss_chance,
     profile_chance,
-    purchase_hazard,
     scheduled,
     spontaneous,
 )
 from training.datasets.simulator.kinds import (
     ATTITUDE,
+    LOAN,
     OWN_TYPES,
     PRODUCTS,
     SALARY,
@@ -32,7 +33,7 @@ from training.datasets.simulator.kinds import (
     Floats,
     take,
 )
-from training.datasets.simulator.latent import MOVED, Latent, advance, move_household
+from training.datasets.simulator.latent import LAPSE_EVERY_DAYS, MOVED, Latent, advance, move_household
 
 STEP_DAYS: Final = 10
 CHURN_DAYS: Final = 60
@@ -43,8 +44,8 @@ NEXT_DAYS: Final = 30
 PATHS: Final = 16
 """Continuations per customer and cut."""
 SLOT_HOURS: Final = 3
-ORDER_SLOT: Final = 1
-"""Where `ORDER_HOURS` lie."""
+_UNFORESEEN: Final = 1e-4
+"""Chance left to types that the state at the cut excludes: states change, and those who have left do nothing at all."""
 _CERTAIN: Final = 0.999
 """A scheduled event is at most this certain, so that its hazard is finite."""
 _OUTFLOWS: Final = tuple(k for k in range(len(OWN_TYPES)) if k not in (SALARY, TRANSFER_IN))
@@ -97,6 +98,8 @@ class _Paths:
         """Sum of the hazards of own events: minus the log of the chance that there is none."""
         self.no_default = np.ones(n)
         self.no_purchase = np.ones(n)
+        self.held = latent.holds.astype(np.float64)
+        """Probability that a product held at the cut still is: without it, few paths would miss rare lapses."""
         self.bought = np.zeros((n, len(PRODUCTS)))
         self.outflow = np.zeros(n)
         self.outflow_events = np.zeros(n)
@@ -109,6 +112,8 @@ class _Paths:
         self._buy(day)
         advance(self.latent, self.world.people, STEP_DAYS, rng)
         move_household(self.latent, self.latent.phase >= MOVED)
+        self.held *= np.exp(-STEP_DAYS / LAPSE_EVERY_DAYS)
+        self.held[:, LOAN] = self.latent.holds[:, LOAN]
 
     def _act(self, day: int) -> None:
         usual = spontaneous(self.latent, self.world, day, STEP_DAYS)
@@ -129,10 +134,13 @@ class _Paths:
         default = miss * default_chance(latent.arrears)
         self.no_default *= 1.0 - default
         missed = rng.random(len(miss)) < (miss - default) / (1.0 - default)
-        latent.arrears = np.where(due & ~missed, 0, latent.arrears + missed)
+        paid = due & ~missed
+        latent.arrears = np.where(paid, 0, latent.arrears + missed)
+        latent.instalments_left -= paid
+        latent.holds[:, LOAN] &= latent.instalments_left > 0
 
     def _buy(self, day: int) -> None:
-        hazard = purchase_hazard(self.latent, self.world, day)
+        hazard = demand(self.latent, self.world, day) * (1.0 - self.held)
         total = hazard.sum(axis=1)
         leaves = self.no_purchase * np.exp(-STEP_DAYS * total)
         share = np.divide(self.no_purchase - leaves, total, out=np.zeros_like(total), where=total > 0)
@@ -152,26 +160,39 @@ def next_types(world: World, latent: Latent, day: int) -> Floats:
     waiting = np.ones(len(latent.phase))
     first = np.zeros((len(latent.phase), len(OWN_TYPES)))
     for ahead in range(NEXT_DAYS):
+        # Orders are booked before anything else happens on a day.
+        orders = _first_order(scheduled(latent, world, day + ahead))
+        first += waiting[:, None] * orders
+        waiting = waiting * (1.0 - orders.sum(axis=1))
         usual = spontaneous(latent, world, day + ahead)
-        orders = -np.log1p(-np.minimum(scheduled(latent, world, day + ahead), _CERTAIN))
-        for slot, share in enumerate(hours):
+        for share in hours:
             hazard = usual * share
-            if slot == ORDER_SLOT:
-                hazard = hazard + orders
             total = hazard.sum(axis=1)
             leaves = waiting * np.exp(-total)
             first += hazard * np.divide(waiting - leaves, total, out=np.zeros_like(total), where=total > 0)[:, None]
             waiting = leaves
-    first += 1e-9  # those who have left do nothing: any distribution will do
+    first += _UNFORESEEN
     return np.asarray(first / first.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def _first_order(chance: Floats) -> Floats:
+    """Return the probability of each type to be the first of a day's orders, which come in random sequence.
+
+    Exact for one order a day and for two certain ones; between these a smooth approximation.
+    """
+    others = chance.sum(axis=1, keepdims=True) - chance
+    share = chance / (1.0 + others)
+    some = 1.0 - np.prod(1.0 - chance, axis=1, keepdims=True)
+    total = share.sum(axis=1, keepdims=True)
+    return np.asarray(share * np.divide(some, total, out=np.zeros_like(some), where=total > 0), dtype=np.float64)
 
 
 def _hour_shares() -> Floats:
     """Return the share of each type's unscheduled events in each slot of the day, shape (slots, types)."""
-    grid = np.arange(6.0, 24.0, 0.05) + 0.025
+    grid = np.arange(EARLIEST_HOUR, 24.0, 0.05) + 0.025
     density = np.exp(-0.5 * ((grid[:, None] - HOUR_TABLE[: len(OWN_TYPES), 0]) / HOUR_TABLE[: len(OWN_TYPES), 1]) ** 2)
     density /= density.sum(axis=0)
-    slot = (grid // SLOT_HOURS).astype(np.int64)
-    shares = np.zeros((24 // SLOT_HOURS, len(OWN_TYPES)))
+    slot = ((grid - EARLIEST_HOUR) // SLOT_HOURS).astype(np.int64)
+    shares = np.zeros((int(slot[-1]) + 1, len(OWN_TYPES)))
     np.add.at(shares, slot, density)
     return shares

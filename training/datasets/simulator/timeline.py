@@ -25,14 +25,14 @@ LOOK_AHEAD_DAYS: Final = 200
 MONTH_DAYS: Final = 32
 """Size of a table over days of the month (index 0 stands for "never")."""
 
-_WEEK: Final = {  # Monday … Sunday, mean about 1
+_WEEK: Final[dict[int, tuple[float, ...]]] = {  # Monday … Sunday, mean about 1
     GROCERIES: (0.8, 0.8, 0.9, 1.0, 1.4, 1.7, 0.4),
     DINING: (0.5, 0.6, 0.8, 0.9, 1.5, 1.7, 1.0),
     SHOPPING: (0.8, 0.8, 0.9, 1.0, 1.2, 1.6, 0.7),
     CASH: (1.1, 0.9, 0.9, 1.0, 1.5, 1.2, 0.4),
     TRANSFER_OUT: (1.3, 1.2, 1.1, 1.1, 1.1, 0.6, 0.6),
 }
-_YEAR: Final = {  # January … December, mean about 1
+_YEAR: Final[dict[int, tuple[float, ...]]] = {  # January … December, mean about 1
     GROCERIES: (0.95, 0.95, 1.0, 1.0, 1.0, 1.0, 0.95, 0.95, 1.0, 1.0, 1.0, 1.2),
     DINING: (0.85, 0.9, 0.95, 1.0, 1.1, 1.1, 1.1, 1.05, 1.0, 0.95, 0.9, 1.1),
     SHOPPING: (0.85, 0.8, 0.9, 0.95, 0.95, 0.95, 0.95, 0.9, 0.95, 1.0, 1.3, 1.5),

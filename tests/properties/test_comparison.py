@@ -1,0 +1,98 @@
+"""The comparison with the reference sees what is wrong: it would be no use otherwise."""
+
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+
+from stream_app.kernel import kernel
+from tests.properties import reference
+from tests.properties.comparison import VERDICTS, Comparison
+from tests.properties.kernel_cases import CUSTOMERS, encode, rolling, run, seeded_log
+from tests.properties.reference import Customer
+
+
+@pytest.mark.parametrize(
+    "feature",
+    ["count_24h", "in~30d", "out_30d", "gap_mean_h", "amount_sd", "amount_z", "silence_h", "due_d:pay", "year_cos"],
+)
+def test_the_comparison_sees_a_feature_that_is_slightly_wrong(feature: str) -> None:
+    features = rolling("small")
+    items = seeded_log(features, 60)
+    customer = Customer(features.layout.spec)
+    wanted = [customer.step(item)[1] for item in items if item.customer == items[-1].customer][-1]
+    row = run(features, items).features[-1]
+    comparison = Comparison(features.layout)
+    assert comparison.differences(wanted, row, customer) == []
+    row[features.layout.column[feature]] += abs(row[features.layout.column[feature]]) * 1e-4 + 1e-4
+    assert [name for name, _, _ in comparison.differences(wanted, row, customer)] == [feature]
+
+
+MUTANTS: Final = {
+    "the bank's events count as the customer's": ("if plan.own[kind] == 1:", "if True:"),
+    "a late balance counts": ("if late == 0.0 and balance == balance:", "if balance == balance:"),
+    "the ring holds an hour more": ("if newest - hour < HOURS:", "if newest - hour <= HOURS:"),
+    "the ring holds a day more": ("if newest // 24 - day < DAYS:", "if newest // 24 - day <= DAYS:"),
+    "a late event enters undecayed": ("else decay(-after * rate)", "else 1.0"),
+    "means forget faster": ("SLOWEST: Final = 0.02", "SLOWEST: Final = 0.03"),
+    "today's anniversary is over": ("if candidate < day or", "if candidate <= day or"),
+    "two events in an hour are one": ("if hour >= wide(s[b]):", "if hour > wide(s[b]):"),
+    "seven ids are remembered": ("s[at] = (place + 1) % IDS", "s[at] = (place + 1) % (IDS - 1)"),
+    "a gap backwards is a gap": ("positive(forward) / HOUR_MS", "abs(forward) / HOUR_MS"),
+    "what is unknown is known as 0": ("0.0 if value == UNKNOWN else 1.0", "1.0"),
+    "a late event never is the first": ("hour < wide(s[CLOCK + 3])", "False"),
+    "the exponential is off": ("C2 + r * (C3", "C2 + r * (C2"),
+    "silence is not read": ("elapsed(s, CLOCK, float(hour), float(ms)) < 0.0", "True"),
+}
+
+Steps = Callable[[Any, kernel.Items, kernel.Plan, Any, Any], None]
+
+
+def mutant(old: str, new: str) -> Steps:
+    """Return the kernel's ``step``, not compiled, with one place of its text changed."""
+    source = Path(kernel.__file__).read_text(encoding="utf-8")
+    assert source.count(old) == 1, f"expected {old!r} once in the kernel; correct the mutant"
+    plain = source.replace("from numba import njit", "njit = lambda **_: lambda function: function")
+    assert plain != source
+    module = types.ModuleType("mutant")
+    exec(compile(plain.replace(old, new), "mutant", "exec"), module.__dict__)  # noqa: S102  (the project's own text)
+    step: Steps = module.step
+    return step
+
+
+def wrong_features(step: Steps, seed: int) -> set[str]:
+    """Return the features (or verdicts) in which a ``step`` differs from the definitions on a log of everything."""
+    features = rolling("small", 330)
+    layout, items = features.layout, seeded_log(features, 200, seed)
+    out = np.zeros((len(items), layout.feature_width), np.float32)
+    verdict = np.empty(len(items), np.int64)
+    step(features.empty(CUSTOMERS), encode(layout, items), features.plan, out, verdict)
+    comparison, customers = Comparison(layout), [Customer(layout.spec) for _ in range(CUSTOMERS)]
+    for item, row, found in zip(items, out, verdict, strict=True):
+        expected, wanted = customers[item.customer].step(item)
+        if found != VERDICTS[expected]:
+            return {"verdict"}
+        differences = comparison.differences(wanted, row, customers[item.customer]) if wanted else []
+        if differences:
+            return {name for name, _, _ in differences}
+    return set()
+
+
+def test_the_kernel_that_is_not_compiled_follows_the_definitions() -> None:
+    step = mutant("TRANSACTION: Final = 0", "TRANSACTION: Final = 0")
+    assert [wrong_features(step, seed) for seed in range(3)] == [set()] * 3
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_comparison_sees_that(name: str) -> None:
+    step = mutant(*MUTANTS[name])
+    assert any(wrong_features(step, seed) for seed in range(20))
+
+
+def test_the_reference_weighs_observations_as_an_update_by_hand_does() -> None:
+    assert reference.weights(3) == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    assert sum(reference.weights(200)) == pytest.approx(1)
+    assert reference.moments([1.0, 3.0]) == pytest.approx((2.0, 1.0))

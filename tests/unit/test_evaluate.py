@@ -1,0 +1,189 @@
+"""What the manifest says of a network's quality is measured on rows that it has never seen."""
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from stream_app.bundle import outputs_of
+from stream_app.kernel.eligible import Eligibility
+from stream_app.offline.folder import TIME
+from stream_app.steps.predict import Predictor
+from tests.unit.conftest import Tiny
+from training.arrays import Singles
+from training.bands import populations, quantiles, resolve
+from training.evaluate import Exam, evaluate, reliability_curves
+from training.oracle import Oracle
+from training.prepare import Prepared
+from training.report import SUMMARY_HEAD, summary_rows
+from training.rows import TICK
+from training.scaling import Scaling
+
+
+@pytest.fixture(scope="module")
+def scores(tiny_bundle: Tiny, tiny_prepared: Prepared) -> Singles:
+    return Predictor.of(tiny_bundle.bundle)(tiny_prepared.samples.features)
+
+
+def perfect(prepared: Prepared) -> Singles:
+    """Return the scores of who knows all labels."""
+    labels = prepared.samples.labels.value
+    columns = []
+    for index, output in enumerate(outputs_of(prepared.spec)):
+        if output.classes:
+            columns.append(np.eye(output.width)[labels[:, index].astype(int)])
+        else:
+            columns.append(np.expm1(labels[:, [index]]) if output.kind == "value" else labels[:, [index]])
+    return np.hstack(columns).astype(np.float32)
+
+
+def about(prepared: Prepared, scores: Singles, oracle: Oracle | None = None) -> Exam:
+    return Exam(prepared.spec, prepared.log, prepared.samples, prepared.split, scores, scaled(prepared), oracle)
+
+
+def scaled(prepared: Prepared) -> Singles:
+    return np.asarray(Scaling.of(prepared.samples.features, prepared.layout)(prepared.samples.features))
+
+
+def test_who_knows_the_labels_has_the_best_measures(tiny_prepared: Prepared) -> None:
+    found = evaluate(about(tiny_prepared, perfect(tiny_prepared)))
+
+    churn, following, value = (found[name]["tick"]["network"] for name in ("churn", "next", "value"))
+    best = ("roc_auc", "pr_auc", "accuracy", "recall", "precision", "f1", "f1_best")
+    assert {name: churn[name] for name in best} == dict.fromkeys(best, 1.0)
+    assert churn["ece"] == 0.0
+    assert (following["accuracy"], following["f1"]) == (1.0, 1.0)
+    assert following["log_loss"] < 1e-6
+    assert value["spearman"] == pytest.approx(1.0)
+    assert value["mae"] == pytest.approx(0.0, abs=1e-2)
+
+
+def test_every_task_is_measured_on_both_kinds_of_rows(tiny_bundle: Tiny) -> None:
+    found = tiny_bundle.bundle.manifest.metrics
+
+    assert {task: set(kinds) for task, kinds in found.items()} == {
+        "churn": {"event", "tick"}, "next": {"event", "tick"}, "value": {"event", "tick"}, "loan": {"tick"}
+    }  # fmt: skip
+    for kinds in found.values():
+        for entry in kinds.values():
+            assert {"rows", "network", "linear", "prior"} <= set(entry)
+
+
+def test_only_test_rows_are_measured(tiny_prepared: Prepared, scores: Singles) -> None:
+    labels = tiny_prepared.samples.labels
+    elsewhere = ~tiny_prepared.split.test & ~tiny_prepared.split.train
+    worse = replace(labels, value=np.where(elsewhere, 0.0, labels.value))
+    changed = replace(tiny_prepared, samples=replace(tiny_prepared.samples, labels=worse))
+
+    first, second = (evaluate(about(prepared, scores)) for prepared in (tiny_prepared, changed))
+
+    assert first["churn"]["tick"]["rows"] == int(
+        (tiny_prepared.split.test[:, 0] & (tiny_prepared.samples.rows.kind == TICK)).sum()
+    )
+    assert first["value"] == second["value"]
+
+
+def test_a_learnable_task_is_learned(tiny_bundle: Tiny) -> None:
+    loan = tiny_bundle.bundle.manifest.metrics["loan"]["tick"]
+    value = tiny_bundle.bundle.manifest.metrics["value"]["tick"]
+
+    assert loan["network"]["roc_auc"] > 0.75
+    assert value["network"]["spearman"] > 0.3
+
+
+def oracle(prepared: Prepared, task: str, blur: float) -> Oracle:
+    """Return an oracle that knows the labels of a binary task's ticks, up to a blur."""
+    index = [item.name for item in prepared.spec.tasks].index(task)
+    rows = np.flatnonzero((prepared.samples.rows.kind == TICK) & prepared.samples.labels.known[:, index])
+    values = prepared.samples.labels.value[rows, index]
+    chance = values + blur * np.random.default_rng(0).normal(size=len(rows))
+    table = pa.table(
+        {
+            "customer_id": prepared.log.customers[prepared.samples.rows.customer[rows]].tolist(),
+            "task": [task] * len(rows),
+            "time": pa.array(prepared.samples.rows.time_ms[rows]).cast(TIME),
+            "values": [[float(value)] for value in np.clip(chance, 0, 1)],
+        }
+    )
+    return Oracle(table.take(pa.array(np.random.default_rng(1).permutation(len(rows)))))
+
+
+def test_the_oracle_is_joined_by_customer_task_and_time(tiny_prepared: Prepared) -> None:
+    best = oracle(tiny_prepared, "churn", blur=0.0)
+
+    found = evaluate(about(tiny_prepared, perfect(tiny_prepared), best))
+
+    assert found["churn"]["tick"]["oracle"] == {
+        "rows": found["churn"]["tick"]["rows"],
+        "roc_auc": 1.0,
+        "share_of_gain": 1.0,
+    }
+    assert "oracle" not in found["churn"]["event"]
+    assert "oracle" not in found["value"]["tick"]
+
+
+def test_the_share_of_the_gain_compares_network_and_oracle_above_the_prior(
+    tiny_prepared: Prepared, scores: Singles
+) -> None:
+    found = evaluate(about(tiny_prepared, scores, oracle(tiny_prepared, "churn", blur=0.3)))["churn"]["tick"]
+
+    expected = (found["network"]["roc_auc"] - 0.5) / (found["oracle"]["roc_auc"] - 0.5)
+    assert found["oracle"]["share_of_gain"] == pytest.approx(expected)
+
+
+def test_reliability_is_drawn_for_tasks_with_probabilities(tiny_prepared: Prepared, scores: Singles) -> None:
+    curves = reliability_curves(about(tiny_prepared, scores))
+
+    assert set(curves) == {"churn", "next", "loan"}
+    assert curves["churn"][:, 0].sum() == tiny_prepared.split.test[:, 0].sum()
+
+
+def test_bands_are_resolved_on_the_population_that_is_asked(
+    tiny_bundle: Tiny, tiny_prepared: Prepared, scores: Singles
+) -> None:
+    manifest = tiny_bundle.bundle.manifest
+    people = populations(tiny_prepared.spec, tiny_prepared.samples, scores)["churn"]
+
+    bands = manifest.bands["churn"]
+
+    assert [band.name for band in bands if band.at_least is None] == ["low"]
+    assert {band.name: band.at_least for band in bands}["medium"] == 0.1
+    high = next(band.at_least for band in bands if band.name == "high")
+    assert high is not None
+    assert (people >= high).mean() == pytest.approx(0.1, abs=0.02)
+    assert bands == resolve(tiny_prepared.spec.tasks[0], people)
+    assert len(people) == int(
+        (
+            Eligibility.of(tiny_prepared.layout)(tiny_prepared.samples.features)[:, 0]
+            & (tiny_prepared.samples.rows.kind != 0)
+        ).sum()
+    )
+
+
+def test_quantiles_are_those_of_the_population(tiny_bundle: Tiny) -> None:
+    found = tiny_bundle.bundle.manifest.quantiles
+
+    assert set(found) == {"churn", "value", "loan"}
+    assert all(len(values) == 99 and list(values) == sorted(values) for values in found.values())
+    assert quantiles(np.array([])) == ()
+
+
+def test_the_summary_has_a_line_for_each_task_and_row_kind(tiny_bundle: Tiny) -> None:
+    lines = summary_rows(tiny_bundle.bundle.manifest)
+
+    both = [(task, rows) for task in ("churn", "next", "value") for rows in ("event", "tick")]
+    assert [line[:2] for line in lines] == [*both, ("loan", "tick")]
+    assert {len(line) for line in lines} == {len(SUMMARY_HEAD)}
+
+
+def test_the_report_is_one_page_that_needs_no_other_file(tiny_bundle: Tiny) -> None:
+    page = (tiny_bundle.bundle.path / "report.html").read_text()
+
+    for task in ("churn", "next", "value", "loan"):
+        assert f"<h2>{task} <small>" in page
+    assert page.count("data:image/svg+xml;base64,") == 4
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert 'src="data:' in page
+    assert msgspec.json.encode(tiny_bundle.bundle.manifest.layout).decode().strip('"') in page

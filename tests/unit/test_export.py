@@ -1,0 +1,195 @@
+"""The exported network is the trained one, for every batch; what is not is refused."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import pytest
+
+from schemas import spec_file
+from schemas.errors import BundleError, TrainingError
+from schemas.spec import Spec
+from stream_app.bundle import MODEL, load, outputs_of
+from stream_app.kernel.layout import Layout
+from stream_app.steps.predict import Predictor
+from tests.logs import SPEC
+from tests.unit.conftest import Tiny
+from training import parity
+from training.arrays import Singles
+from training.calibrate import Calibration
+from training.export import to_onnx
+from training.network import Network, Shape
+from training.parity import difference, edge_rows, prove
+from training.scaling import Scaling
+
+
+@pytest.fixture(scope="module")
+def spec() -> Spec:
+    return spec_file.parse(SPEC, "a test")
+
+
+@pytest.fixture(scope="module")
+def layout(spec: Spec) -> Layout:
+    return Layout(spec).check()
+
+
+@pytest.fixture(scope="module")
+def features(layout: Layout) -> Singles:
+    rng = np.random.default_rng(1)
+    logs = np.exp(rng.normal(3, 4, (600, layout.log_width)))
+    linear = rng.normal(0, 3, (600, layout.feature_width - layout.log_width))
+    return np.hstack([logs, linear]).astype(np.float32)
+
+
+CALIBRATIONS = (
+    Calibration("platt", 1.3, -0.2),
+    Calibration("temperature", 0.7),
+    Calibration("affine", 1.1, 0.4),
+    Calibration("identity"),
+)
+
+
+@pytest.fixture(scope="module")
+def scorer(spec: Spec, layout: Layout, features: Singles) -> Callable[[Singles], Any]:
+    keras.utils.set_random_seed(1)
+    width = outputs_of(spec)[-1].start + 1
+    network = Network.build(spec, Scaling.of(features, layout), Shape((32, 16)), np.linspace(-1, 3, width))
+    return network.scorer(CALIBRATIONS)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def model(scorer: Callable[[Singles], Any], layout: Layout) -> bytes:
+    return to_onnx(scorer, layout.feature_width)
+
+
+def test_an_exported_network_is_proven(
+    model: bytes, scorer: Callable[[Singles], Any], features: Singles, layout: Layout, spec: Spec
+) -> None:
+    told = prove(model, scorer, features, layout, outputs_of(spec))
+
+    assert told["largest_difference"] <= told["tolerance"] == 1e-6
+    assert told["batches"] == [1, 7, 4096]
+    assert told["same_bits_for_batches"] == [1, 300]
+
+
+def test_no_bit_changes_over_batch_sizes_1_to_300(model: bytes, features: Singles, layout: Layout) -> None:
+    predict = Predictor(model, layout.feature_width, 7)
+    whole = predict(features[:300])
+
+    assert [size for size in range(1, 301) if predict(features[:size]).tobytes() != whole[:size].tobytes()] == []
+
+
+def test_scores_are_probabilities_and_money(model: bytes, features: Singles, layout: Layout, spec: Spec) -> None:
+    scores = Predictor(model, layout.feature_width, 7)(np.concatenate([features, edge_rows(layout)]))
+    churn, following, value, loan = (scores[:, o.start : o.start + o.width] for o in outputs_of(spec))
+
+    assert np.isfinite(scores).all()
+    assert ((churn >= 0) & (churn <= 1) & (loan >= 0) & (loan <= 1)).all()
+    assert following.sum(axis=1) == pytest.approx(1.0, abs=1e-6)
+    assert ((value >= 0) & (value <= 1e12)).all()
+
+
+def test_calibration_is_inside_the_file(spec: Spec, layout: Layout, features: Singles) -> None:
+    keras.utils.set_random_seed(1)
+    network = Network.build(spec, Scaling.of(features, layout), Shape((32,)), np.zeros(7))
+    logits = network.logits(network.inputs(features))[:, 0]
+
+    scores = np.asarray(network.scorer(CALIBRATIONS)(features))[:, 0]
+
+    assert scores == pytest.approx(1 / (1 + np.exp(-(1.3 * logits - 0.2))), abs=1e-5)
+
+
+def test_a_column_that_the_network_may_not_see_changes_no_score(features: Singles) -> None:
+    hidden = spec_file.parse('exclude_inputs = ["income*", "count_*"]\n' + SPEC, "a test")
+    layout = Layout(hidden).check()
+    network = Network.build(hidden, Scaling.of(features, layout), Shape((32,)), np.zeros(7))
+    scorer = network.scorer(CALIBRATIONS)
+    other = features.copy()
+    for name in ("income", "income_known", "count_7d"):
+        other[:, layout.column[name]] += 100.0
+
+    assert np.asarray(scorer(other)).tobytes() == np.asarray(scorer(features)).tobytes()
+
+
+def test_a_difference_beyond_the_tolerance_is_refused(
+    model: bytes, scorer: Callable[[Singles], Any], features: Singles, layout: Layout, spec: Spec
+) -> None:
+    def wrong(rows: Singles) -> Singles:
+        scores = np.array(scorer(rows))
+        scores[:, 0] += 2e-6
+        return scores
+
+    with pytest.raises(
+        TrainingError, match=r"within 1e-06 of the trained network's, found a difference of 2.* no bundle"
+    ):
+        prove(model, wrong, features, layout, outputs_of(spec))
+
+
+def test_scores_that_depend_on_the_batch_are_refused(
+    model: bytes,
+    scorer: Callable[[Singles], Any],
+    features: Singles,
+    layout: Layout,
+    spec: Spec,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Careless(Predictor):
+        def __call__(self, rows: Singles) -> Singles:
+            scores = super().__call__(rows)
+            return np.nextafter(scores, np.float32(2), dtype=np.float32) if len(rows) == 123 else scores
+
+    monkeypatch.setattr(parity, "Predictor", Careless)
+
+    with pytest.raises(TrainingError, match="same bits for every batch size, found others in a batch of 123"):
+        prove(model, scorer, features, layout, outputs_of(spec))
+
+
+def test_a_network_with_other_names_is_refused(
+    model: bytes, scorer: Callable[[Singles], Any], features: Singles, layout: Layout, spec: Spec
+) -> None:
+    proto = onnx.load_from_string(model)
+    proto.graph.input[0].name = "rows"
+
+    with pytest.raises(TrainingError, match="names, types and a free batch size"):
+        prove(proto.SerializeToString(), scorer, features, layout, outputs_of(spec))
+
+
+def test_a_file_that_is_no_network_is_refused(features: Singles, layout: Layout, model: bytes) -> None:
+    del features
+    with pytest.raises(BundleError, match="Expected an ONNX network"):
+        Predictor(model[: len(model) // 2], layout.feature_width, 7)
+
+
+def test_money_is_compared_on_its_log_scale() -> None:
+    money = np.array([False, True])
+    expected = np.array([[0.5, 1e9]], np.float32)
+
+    assert difference(np.array([[0.5, 1.00001e9]], np.float32), expected, money) < 1e-6
+    assert difference(np.array([[0.50001, 1e9]], np.float32), expected, money) == pytest.approx(1e-5, rel=0.01)
+    assert difference(np.array([[np.nan, 1e9]], np.float32), expected, money) == np.inf
+
+
+def test_the_trained_bundle_holds_the_proof_and_verifies(tiny_bundle: Tiny) -> None:
+    loaded = load(tiny_bundle.bundle.path)
+
+    assert loaded.sha256 == tiny_bundle.bundle.sha256
+    assert 0 <= loaded.manifest.parity["largest_difference"] <= 1e-6
+    assert set(loaded.manifest.files) == {MODEL, "report.html"}
+
+
+@pytest.mark.parametrize("name", [MODEL, "report.html"])
+def test_a_bundle_with_one_changed_byte_is_refused(tiny_bundle: Tiny, name: str) -> None:
+    path = tiny_bundle.bundle.path / name
+    content = path.read_bytes()
+    changed = bytearray(content)
+    changed[len(changed) // 2] ^= 1
+    try:
+        path.write_bytes(changed)
+        with pytest.raises(BundleError, match=f"of {name} in the bundle .* the file was changed or cut"):
+            load(tiny_bundle.bundle.path)
+    finally:
+        path.write_bytes(content)
+    assert hashlib.sha256(content).hexdigest() == load(tiny_bundle.bundle.path).manifest.files[name]

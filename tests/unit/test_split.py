@@ -1,0 +1,83 @@
+"""No customer stands on two sides; no training label looks behind the cut in time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from training.log import Log
+from training.prepare import Prepared
+from training.rows import horizon_ms
+from training.samples import Samples
+from training.split import SHARES, Split, sides, split
+
+PARTS = ("train", "validation", "calibration", "test")
+
+
+def masks(parts: Split) -> list[np.ndarray[tuple[int, int], np.dtype[np.bool_]]]:
+    return [getattr(parts, name) for name in PARTS]
+
+
+@pytest.fixture
+def samples(tiny_prepared: Prepared) -> Samples:
+    return tiny_prepared.samples
+
+
+@pytest.mark.parametrize("how", ["customer", "time"])
+def test_each_label_serves_at_most_one_purpose(tiny_prepared: Prepared, how: str) -> None:
+    parts = split(tiny_prepared.samples, tiny_prepared.log, tiny_prepared.spec, how, 1)  # type: ignore[arg-type]
+
+    total = np.sum([mask.astype(int) for mask in masks(parts)], axis=0)
+
+    assert total.max() == 1
+    assert not (total.astype(bool) & ~tiny_prepared.samples.labels.known).any()
+
+
+def test_by_customer_every_label_is_used_and_no_customer_stands_on_two_sides(tiny_prepared: Prepared) -> None:
+    samples = tiny_prepared.samples
+
+    parts = split(samples, tiny_prepared.log, tiny_prepared.spec, "customer", 1)
+
+    assert np.array_equal(np.any(masks(parts), axis=0), samples.labels.known)
+    customers = [set(samples.rows.customer[mask.any(axis=1)].tolist()) for mask in masks(parts)]
+    assert sum(map(len, customers)) == len(set.union(*customers))
+
+
+def test_customers_of_one_group_stand_on_one_side(tiny_prepared: Prepared) -> None:
+    log = tiny_prepared.log
+    pairs = replace(log, groups=np.array([f"g{number // 2}" for number in range(len(log.customers))], object))
+
+    side = sides(pairs, 1)
+
+    assert np.array_equal(side[0::2], side[1::2])
+    assert len(set(side.tolist())) == 4
+
+
+def test_sides_have_their_shares_and_depend_on_the_seed(tiny_prepared: Prepared) -> None:
+    many = np.array([f"c{number}" for number in range(20_000)], object)
+    log = replace(tiny_prepared.log, groups=many)
+
+    first, again, other = sides(log, 1), sides(log, 1), sides(log, 2)
+
+    assert np.bincount(first) / len(many) == pytest.approx(list(SHARES.values()), abs=0.01)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_customers_side_does_not_depend_on_who_else_is_there(tiny_prepared: Prepared) -> None:
+    log: Log = tiny_prepared.log
+
+    assert sides(replace(log, groups=log.groups[5:9]), 1).tolist() == sides(log, 1)[5:9].tolist()
+
+
+def test_by_time_test_rows_lie_behind_a_cut_that_no_other_horizon_reaches(tiny_prepared: Prepared) -> None:
+    samples, spec = tiny_prepared.samples, tiny_prepared.spec
+
+    parts = split(samples, tiny_prepared.log, spec, "time", 1)
+
+    assert parts.cut_ms is not None
+    assert parts.test.any()
+    assert (samples.rows.time_ms[parts.test.any(axis=1)] >= parts.cut_ms).all()
+    for index, task in enumerate(spec.tasks):
+        for mask in (parts.train, parts.validation, parts.calibration):
+            assert (samples.rows.time_ms[mask[:, index]] + horizon_ms(task) <= parts.cut_ms).all()

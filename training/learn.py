@@ -1,0 +1,88 @@
+"""From an interchange folder to a bundle: the steps of `foretell train`, in their order."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from schemas.progress import SILENT, Progress
+from schemas.spec import Spec
+from stream_app import bundle
+from stream_app.bundle import MODEL, Bundle, Manifest, outputs_of
+from stream_app.offline.folder import Folder
+from stream_app.steps.predict import Predictor
+from training.arrays import Singles
+from training.bands import populations, quantiles, resolve
+from training.evaluate import Exam, evaluate, reliability_curves
+from training.oracle import Oracle
+from training.prepare import Options, Prepared, prepare
+from training.provenance import fingerprint, versions
+from training.quiet import quiet
+from training.report import Story, html
+
+REPORT: Final = "report.html"
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A bundle that was written, and its report as HTML."""
+
+    bundle: Bundle
+    report: bytes
+
+
+def learn(folder: Folder, spec: Spec, out: Path, options: Options, progress: Progress = SILENT) -> Learned:
+    """Train a network on a folder and write it as a bundle.
+
+    Args:
+        folder: the event log.
+        spec: types, features and tasks.
+        out: where to write the bundle, whole or not at all.
+        options: how to train.
+        progress: told of each phase.
+
+    Raises:
+        InputError: the log or an outcome cannot be used.
+        TrainingError: nothing can be learned, or the exported network is not exactly the trained one.
+        OutputError: ``out`` cannot be written.
+    """
+    prepared = prepare(folder, spec, options, progress)
+    oracle = Oracle.beside(folder.path)
+    with quiet():
+        from training.trainer import train  # noqa: PLC0415  (loads TensorFlow, after all that can be refused without)
+
+    trained = train(prepared, options, progress)
+    progress.step("measuring", 0, 1)
+    scores = _scores(trained.model, prepared)
+    exam = Exam(spec, prepared.log, prepared.samples, prepared.split, scores, trained.inputs, oracle)
+    people = populations(spec, prepared.samples, scores)
+    manifest = Manifest(
+        spec=spec,
+        layout=prepared.layout.hash,
+        feature_width=prepared.layout.feature_width,
+        outputs=outputs_of(spec),
+        bands={task.name: resolve(task, people[task.name]) for task in spec.tasks if task.bands},
+        calibration={name: calibration.told() for name, calibration in trained.calibrations.items()},
+        quantiles={name: quantiles(found) for name, found in people.items()},
+        data=fingerprint(folder.path, prepared.log) | _rows(prepared, options),
+        metrics=evaluate(exam),
+        parity=trained.parity,
+        versions=versions(),
+    )
+    report = html(Story(manifest, trained.history, reliability_curves(exam)))
+    progress.step("measuring", 1, 1)
+    return Learned(bundle.write(out, manifest, {MODEL: trained.model, REPORT: report}), report)
+
+
+def _scores(model: bytes, prepared: Prepared) -> Singles:
+    """Return the exported network's scores of all rows: what is measured is what will be served."""
+    last = outputs_of(prepared.spec)[-1]
+    return Predictor(model, prepared.layout.feature_width, last.start + last.width)(prepared.samples.features)
+
+
+def _rows(prepared: Prepared, options: Options) -> dict[str, object]:
+    parts = {name: getattr(prepared.split, name) for name in ("train", "validation", "calibration", "test")}
+    labels = {
+        task.name: {name: int(mask[:, index].sum()) for name, mask in parts.items()}
+        for index, task in enumerate(prepared.spec.tasks)
+    }
+    return {"rows": len(prepared.samples), "labels": labels, "split": options.split, "seed": options.seed}

@@ -1,0 +1,131 @@
+"""Proves that the exported network is the trained one: export is checked, not trusted."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import onnx
+
+from schemas.errors import BundleError, TrainingError
+from stream_app.bundle import INPUT_NAME, OUTPUT_NAME, Output
+from stream_app.kernel.layout import Layout
+from stream_app.steps.predict import BATCH_MULTIPLE, Predictor
+from training.arrays import Flags, Singles
+from training.export import OPSET
+from training.tasks import LARGEST_LOG
+
+TOLERANCE: Final = 1e-6
+"""Largest difference of a score as a share of its range: a probability's is 1; money is compared on the scale on which
+it is learned, log(1 + x), whose range is ``LARGEST_LOG``. float32 knows a logarithm of 10 to no better than 1e-6."""
+BATCHES: Final = (1, 7, 4096)
+LARGEST_WINDOW: Final = 300
+_LARGEST_AMOUNT: Final = 1e12
+
+
+def prove(
+    model: bytes, trained: Callable[[Singles], Any], features: Singles, layout: Layout, outputs: tuple[Output, ...]
+) -> dict[str, Any]:
+    """Check an exported network against the trained one; return what the manifest says of it.
+
+    Args:
+        model: the ONNX file.
+        trained: from raw features to scores, in TensorFlow.
+        features: real feature rows, float32 [n, feature width].
+        layout: of the features.
+        outputs: of the scores.
+
+    Raises:
+        TrainingError: names, types or shapes are others; a score differs by more than the tolerance, or in any bit
+            between batch sizes.
+    """
+    _check_signature(model)
+    try:
+        predict = Predictor(model, layout.feature_width, outputs[-1].start + outputs[-1].width)
+    except BundleError as error:
+        message = f"Expected an exported network that can be loaded, found: {error}"
+        raise TrainingError(message) from error
+    edges = edge_rows(layout)
+    rows = np.concatenate([edges, np.resize(features, (BATCHES[-1] - len(edges), layout.feature_width))])
+    money = _money_columns(outputs)
+    largest = 0.0
+    for size in BATCHES:
+        for start in (0, len(edges)):  # the edge rows, and real ones
+            part = rows[start : start + size]
+            largest = max(largest, difference(predict(part), np.asarray(trained(part)), money))
+    if not largest <= TOLERANCE:
+        message = (
+            f"Expected exported scores within {TOLERANCE:g} of the trained network's, found a difference of "
+            f"{largest:.3g}; no bundle was written: train with another --seed, and report this."
+        )
+        raise TrainingError(message)
+    _check_bits(predict, rows[: LARGEST_WINDOW + 1])
+    return {
+        "tolerance": TOLERANCE,
+        "largest_difference": largest,
+        "batches": list(BATCHES),
+        "edge_rows": len(edges),
+        "same_bits_for_batches": [1, LARGEST_WINDOW],
+    }
+
+
+def edge_rows(layout: Layout) -> Singles:
+    """Return feature rows at the edges of what the kernel can give, float32 [k, feature width]."""
+    width, logs = layout.feature_width, layout.log_width
+    rows = np.zeros((8, width), np.float32)
+    rows[1, :logs] = _LARGEST_AMOUNT
+    rows[2, logs:] = 100.0
+    rows[3, logs:] = -100.0
+    rows[4] = 1.0
+    rows[5, :logs] = 1e-20
+    rows[6, :logs:2] = _LARGEST_AMOUNT
+    rows[7, 1:logs:2], rows[7, logs:] = np.finfo(np.float32).max, -20.0
+    return rows
+
+
+def difference(found: Singles, expected: Singles, money: Flags) -> float:
+    """Return the largest difference, as ``TOLERANCE`` counts it; infinite where a score is not finite.
+
+    Args:
+        found: scores [n, width].
+        expected: scores [n, width].
+        money: bool [width], which columns are money.
+    """
+    if not (np.isfinite(found).all() and np.isfinite(expected).all()):
+        return float("inf")
+    a, b = (
+        np.where(money, np.log1p(np.maximum(scores, 0.0, dtype=np.float64)), scores) for scores in (found, expected)
+    )
+    return float(np.max(np.abs(a - b) / np.where(money, LARGEST_LOG, 1.0), initial=0.0))
+
+
+def _check_signature(model: bytes) -> None:
+    proto = onnx.load_from_string(model)
+    values = (*proto.graph.input, *proto.graph.output)
+    dynamic = [value.type.tensor_type.shape.dim[0].HasField("dim_param") for value in values]
+    found = ([value.name for value in values], {value.type.tensor_type.elem_type for value in values}, all(dynamic))
+    expected = ([INPUT_NAME, OUTPUT_NAME], {onnx.TensorProto.FLOAT}, True)
+    opset = max(item.version for item in proto.opset_import)
+    if found != expected or opset < OPSET:
+        message = (
+            f"Expected an exported network with names, types and a free batch size {expected} of opset {OPSET}, found "
+            f"{found} of opset {opset}; use the versions of tf2onnx and TensorFlow that `foretell[train]` names."
+        )
+        raise TrainingError(message)
+
+
+def _check_bits(predict: Predictor, rows: Singles) -> None:
+    """Compare batches of all sizes, from the first row on and up to the last, with the whole."""
+    whole = predict(rows)
+    for size in range(1, LARGEST_WINDOW + 1):
+        for part in (slice(0, size), slice(len(rows) - size, len(rows))):
+            if predict(rows[part]).tobytes() != whole[part].tobytes():
+                message = (
+                    f"Expected the same bits for every batch size, found others in a batch of {size} (filled up to a "
+                    f"multiple of {BATCH_MULTIPLE}); no bundle was written: use widths that are multiples of 16."
+                )
+                raise TrainingError(message)
+
+
+def _money_columns(outputs: tuple[Output, ...]) -> Flags:
+    money = [np.full(output.width, output.kind == "value") for output in outputs]
+    return np.concatenate(money)

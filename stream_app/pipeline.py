@@ -4,15 +4,19 @@ from schemas.accepted import Rejection
 from stream_app.scorer import Emission, Scorer
 from stream_app.steps import alerts, encode, features, rows
 from stream_app.steps.decode import decode
-from stream_app.steps.stages import Batch, Chunk, Control
+from stream_app.steps.stages import Batch, Chunk, Control, Decoded
 
 
 def score(chunk: Chunk, scorer: Scorer) -> Emission:
-    """Return what leaves for a chunk; the scorer's rows are changed in place.
+    """Return what leaves for a chunk; the scorer's rows are changed in place."""
+    return score_decoded(decode(chunk, scorer.vocabulary), chunk, scorer)
+
+
+def score_decoded(decoded: Decoded, chunk: Chunk, scorer: Scorer) -> Emission:
+    """Return what leaves for a chunk that is decoded already; the scorer's rows are changed in place.
 
     A tick and an activate cut the chunk: they act on the rows as everything before them has left them.
     """
-    decoded = decode(chunk, scorer.vocabulary)
     emission = Emission(unknown_types=decoded.unknown_types, unknown_values=decoded.unknown_values)
     rejections = list(decoded.rejections)
     for part in decoded.parts:

@@ -12,11 +12,13 @@ from schemas.errors import OutputError
 from schemas.messages import Alert
 from schemas.progress import SILENT, Progress
 from stream_app.bundle import Bundle
+from stream_app.offline.ahead import one_ahead
 from stream_app.offline.log import Log
 from stream_app.offline.tables import ScoreTable, write_alerts, write_dead_letters
-from stream_app.pipeline import score
+from stream_app.pipeline import score_decoded
 from stream_app.residents import Residents
 from stream_app.scorer import Emission, Scorer
+from stream_app.steps.decode import Vocabulary, decode
 from stream_app.steps.encode import DeadLetter
 from stream_app.steps.predict import Predictor
 from stream_app.steps.stages import Chunk
@@ -101,12 +103,14 @@ def emissions(log: Log, bundle: Bundle, chunk_records: int = CHUNK) -> Iterator[
     """Yield what leaves for each chunk of a log; a new scorer starts with each partition."""
     predict = Predictor.of(bundle)
     scorer, place = None, None
-    for chunk in log.chunks(chunk_records):
+    vocabulary = Vocabulary(bundle.spec)
+    decoded_chunks = ((chunk, decode(chunk, vocabulary)) for chunk in log.chunks(chunk_records))
+    for chunk, decoded in one_ahead(decoded_chunks):
         if scorer is None or place != (chunk.topic, chunk.partition):
             place = (chunk.topic, chunk.partition)
             width = bundle.rolling.layout.row_width
             scorer = Scorer(bundle, predict, Residents(MemoryStore(width), width), *place)
-        yield chunk, score(chunk, scorer), scorer
+        yield chunk, score_decoded(decoded, chunk, scorer), scorer
 
 
 def replay(

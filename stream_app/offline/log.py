@@ -24,6 +24,8 @@ from stream_app.steps.stages import Chunk
 
 _T = TypeVar("_T")
 TOPIC: Final = "transactions"
+_BLOCK: Final = 4096
+"""Rows of a folder that are written as messages at once, however small the chunks."""
 LOG: Final = "log.parquet"
 LOG_COLUMNS: Final = {
     "topic": pa.string(),
@@ -109,8 +111,10 @@ class FolderLog:
         owner = self._partition[self._order]
         for partition in np.unique(owner).tolist():
             rows = self._order[owner == partition]
-            for start in range(0, len(rows), size):
-                yield self._chunk(partition, start, rows[start : start + size])
+            block = max(_BLOCK // size, 1) * size
+            for start in range(0, len(rows), block):
+                made = self._chunk(partition, start, rows[start : start + block])
+                yield from (made.slice(first, first + size) for first in range(0, len(made.offsets), size))
 
     def _chunk(self, partition: int, start: int, rows: NDArray[np.int64]) -> Chunk:
         first = self.folder.customers.num_rows

@@ -35,6 +35,13 @@ class Chunk:
     values: list[bytes | None]
     record_times: Whole
 
+    def slice(self, start: int, stop: int) -> "Chunk":
+        """Return the records from the index ``start`` up to ``stop``."""
+        part = slice(start, stop)
+        return Chunk(
+            self.topic, self.partition, self.offsets[part], self.keys[part], self.values[part], self.record_times[part]
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

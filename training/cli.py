@@ -45,7 +45,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         default="customer",
         help="how test rows are set aside (default customer)",
     )
-    add("--epochs", type=_whole, default=40, help="most passes over the training rows (default 40)")
+    add("--epochs", type=_whole, default=20, help="most passes over the training rows (default 20)")
     add("--layers", type=_widths, default=(128, 64), metavar="W,W", help="widths of the shared layers (default 128,64)")
     add("--report", type=Path, metavar="FILE", help="write the report to this place too")
     add(

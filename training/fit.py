@@ -30,11 +30,11 @@ class FitOptions:
         seed: of weights, order and dropout.
     """
 
-    epochs: int = 40
-    patience: int = 8
+    epochs: int = 20
+    patience: int = 6
     batch: int = 256
-    rate: float = 2e-3
-    decay: float = 1e-2
+    rate: float = 1e-3
+    decay: float = 1.0
     average: float = 0.995
     seed: int = 1
 

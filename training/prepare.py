@@ -29,7 +29,7 @@ class Options:
 
     seed: int = 1
     split: Literal["customer", "time"] = "customer"
-    epochs: int = 40
+    epochs: int = 20
     layers: tuple[int, ...] = (128, 64)
     allowed_leaks: tuple[str, ...] = ()
 

@@ -24,7 +24,7 @@ from training.datasets.simulator.oracle import forecast
 from training.datasets.simulator.population import draw_population
 from training.datasets.simulator.timeline import DAY_MS, Timeline
 
-SMALL = BankSimulator(seed=7, customers=400, months=10)
+SMALL = BankSimulator(seed=7, customers=300, months=9)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_bytes(place: Path, tmp_path: Path) -> None
 
 
 def test_another_seed_gives_another_bank(folder: Folder) -> None:
-    other = BankSimulator(seed=8, customers=400, months=10).simulate()
+    other = BankSimulator(seed=8, customers=300, months=9).simulate()
 
     assert len(other.log().amount) != folder.transactions.num_rows
 
@@ -192,7 +192,7 @@ def test_the_oracle_does_not_look_at_the_future() -> None:
 def test_difficulty_is_a_dial() -> None:
     strength = []
     for difficulty in (0.5, 2.0):
-        life = BankSimulator(seed=5, customers=500, months=12, difficulty=difficulty).simulate()
+        life = BankSimulator(seed=5, customers=400, months=10, difficulty=difficulty).simulate()
         strength.append(oracle_facts(life.log(), life.consult()))
     easy, hard = strength
 

@@ -56,8 +56,8 @@ def _verb(
 def _add_simulate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = _verb(verbs, "simulate", "simulate a bank's customers, with the best possible scores beside", _SIMULATE)
     parser.add_argument("--seed", type=_whole(0), default=1, help="the same seed gives the same bank (default 1)")
-    parser.add_argument("--customers", type=_whole(1), default=2000, help="how many customers (default 2000)")
-    parser.add_argument("--months", type=_whole(3), default=18, help="length of the log (default 18)")
+    parser.add_argument("--customers", type=_whole(1), default=5000, help="how many customers (default 5000)")
+    parser.add_argument("--months", type=_whole(3), default=24, help="length of the log (default 24)")
     parser.add_argument("--difficulty", type=_positive, default=1.0, help="above 1 blurs the signs (default 1)")
     parser.set_defaults(run=_run, made_from="simulate")
 

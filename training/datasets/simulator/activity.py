@@ -14,11 +14,14 @@ from training.datasets.simulator.kinds import (
     FEE,
     FUND,
     GROCERIES,
+    INSURANCE,
     INTEREST,
     INVESTMENT,
+    LOAN,
     LOAN_PAYMENT,
     OTHER,
     OWN_TYPES,
+    PRODUCTS,
     SALARY,
     SHOPPING,
     TRANSFER_IN,
@@ -33,8 +36,8 @@ from training.datasets.simulator.latent import Latent
 from training.datasets.simulator.timeline import DAY_MS
 
 HOUR_MS: Final = 3_600_000
-CARD_FEE, LATE_FEE, OVERDRAFT_FEE = 4.9, 12.0, 18.0
-"""The bank's fees in EUR: monthly for a card, per missed instalment, monthly for a balance below zero."""
+CARD_FEE, LATE_FEE = 4.9, 12.0
+"""The bank's fees in EUR: monthly for a card, and per missed instalment; an overdraft costs interest."""
 FUND_YIELD: Final = 0.05
 """Yearly distribution of a fund, paid monthly, relative to monthly income."""
 CREDIT_RATE, DEBIT_RATE = 0.01, 0.11
@@ -42,6 +45,10 @@ CREDIT_RATE, DEBIT_RATE = 0.01, 0.11
 STATEMENT_MONTHS: Final = 6
 """The bank goes on with fees and interest for this many months after a customer has left."""
 
+AFTER_SIGNING_MS: Final = 60_000
+"""The first payment follows the purchase: a row at the payment does not look forward to the purchase."""
+_PAID_AS: Final = np.array([LOAN_PAYMENT, FEE, INVESTMENT, OTHER])
+"""Types of the payments for `PRODUCTS`."""
 _HOURS: Final = {  # mean and spread of the time of day of unscheduled events
     TRANSFER_IN: (14.0, 4.5),
     GROCERIES: (15.5, 3.2),
@@ -122,10 +129,8 @@ def statements(latent: Latent, world: World, day: int, left_for: Ints, rng: np.r
     `left_for` counts the months since each customer left.
     """
     known = (world.people.start_day <= day) & (left_for < STATEMENT_MONTHS)
-    overdrawn = np.flatnonzero(known & (latent.balance < 0))
     carded = np.flatnonzero(known & latent.holds[:, CARD])
     parts = [
-        Events.of(overdrawn, FEE, rng.uniform(23.0, 23.5, len(overdrawn)), np.full(len(overdrawn), -OVERDRAFT_FEE)),
         Events.of(carded, FEE, rng.uniform(22.0, 23.0, len(carded)), np.full(len(carded), -CARD_FEE)),
     ]
     funded = np.flatnonzero(known & latent.holds[:, FUND])
@@ -137,6 +142,18 @@ def statements(latent: Latent, world: World, day: int, left_for: Ints, rng: np.r
         who = np.flatnonzero(known & (interest != 0))
         parts.append(Events.of(who, INTEREST, rng.uniform(23.5, 23.9, len(who)), interest[who]))
     return joined(parts)
+
+
+def first_payments(latent: Latent, world: World, who: Ints, product: Ints, offset_ms: Ints) -> Events:
+    """Return what is due at once for new cards, funds and policies, bought at these times; a loan's comes later."""
+    amount = np.zeros((len(who), len(PRODUCTS)))
+    amount[:, CARD] = -CARD_FEE
+    amount[:, FUND] = -money.plan_rate(latent, world)[who]
+    amount[:, INSURANCE] = -world.people.premium[who]
+    pays = product != LOAN
+    who, product, offset_ms = who[pays], product[pays], offset_ms[pays]
+    hour = (offset_ms + AFTER_SIGNING_MS) / HOUR_MS
+    return Events.of(who, _PAID_AS[product], hour, amount[pays, product], scheduled=True)
 
 
 def joined(parts: list[Events]) -> Events:

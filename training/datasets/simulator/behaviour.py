@@ -36,14 +36,14 @@ from training.datasets.simulator.timeline import Timeline
 
 AFTER_PAY, AFTER_PAY_DAYS = 0.8, 5.0
 """Spending is up by this share right after pay day and falls back with this memory."""
-MISS_AT_EASE: Final = -2.9
+MISS_AT_EASE: Final = -2.75
 MISS_SLOPE: Final = 1.35
 """Log odds of missing an instalment at stress 0, and their rise with stress."""
 DEFAULT_AFTER: Final = (0.06, 0.3, 0.45)
 """Chance that a missed instalment becomes a default, by the instalments missed before it (the last for more)."""
 SAVE_AT_EASE, SAVE_SLOPE = 2.5, -0.4
 """Log odds that the monthly savings order is carried out at stress 0, and their change with stress."""
-PURCHASE_EVERY_DAYS: Final = (550.0, 550.0, 550.0, 550.0)
+PURCHASE_EVERY_DAYS: Final = (450.0, 450.0, 450.0, 450.0)
 """Mean waiting time for each of `PRODUCTS`, for a typical customer who does not hold it."""
 ASKED_EVERY_DAYS: Final = 30.0
 """Mean waiting time for the questionnaire on investment risk."""
@@ -145,15 +145,15 @@ def default_chance(arrears: Ints) -> Floats:
 def demand(latent: Latent, world: World, day: int) -> Floats:
     """Return the hazard per day of buying each product for those who do not hold it, shape (n, products).
 
-    Loans follow stress and shopping; cards shopping and dining; funds attitude and income; insurance travel and
-    a household. Holders of a second account buy elsewhere.
+    Loans follow stress, cards the taste for shopping, funds attitude and income, insurance the taste for travel.
+    Holders of a second account buy elsewhere.
     """
     people, tastes, stress = world.people, latent.tastes, latent.stress
     pull = np.empty((len(stress), len(PRODUCTS)))
-    pull[:, LOAN] = 1.1 * stress + 0.5 * tastes[:, 1] - 0.3
-    pull[:, CARD] = 1.2 * tastes[:, 1] + 1.2 * tastes[:, 0]
-    pull[:, FUND] = 1.5 * tastes[:, ATTITUDE] + 0.8 * people.affluence - 0.3 * stress
-    pull[:, INSURANCE] = 1.4 * tastes[:, 2] + 0.7 * (people.rent_day > 0)
+    pull[:, LOAN] = 0.7 * stress - 0.2
+    pull[:, CARD] = 0.7 * tastes[:, 1]
+    pull[:, FUND] = 0.7 * tastes[:, ATTITUDE] + 0.3 * people.affluence
+    pull[:, INSURANCE] = 0.7 * tastes[:, 2]
     hazard = np.exp(np.clip(world.signal * pull, -5.0, 4.0)) / np.asarray(PURCHASE_EVERY_DAYS)
     hazard *= (keeps_house(latent, world, day) & people.primary)[:, None]
     hazard[:, LOAN] *= ~latent.defaulted

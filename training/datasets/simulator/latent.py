@@ -33,7 +33,7 @@ HELD_AT_START: Final = (0.9, 0.35, 0.25, 0.25)
 """Share of main accounts that hold each product at the beginning, in the order of `PRODUCTS`."""
 SECOND_ACCOUNT_HELD: Final = (0.0, 0.3, 0.0, 0.0)
 """The same for second accounts: a card at most, so that nothing runs there by standing order."""
-LAPSE_EVERY_DAYS: Final = 800.0
+LAPSE_EVERY_DAYS: Final = 1500.0
 """Cards, funds and policies are given up after this long; loans end by repayment."""
 LOAN_MONTHS: Final = (24, 84)
 

@@ -9,6 +9,7 @@ from schemas.progress import SILENT, Progress
 from training.datasets.simulator.activity import (
     HOUR_MS,
     Events,
+    first_payments,
     joined,
     late_fees,
     missed_instalments,
@@ -42,7 +43,9 @@ from training.datasets.simulator.timeline import epoch_ms
 RECORD_EVERY_DAYS: Final = 1500.0
 """Mean time after which a customer tells the bank of changes without a reason that the bank sees."""
 SCORE_AT_EASE, SCORE_SLOPE, SCORE_NOISE = 680.0, -45.0, 35.0
-"""The credit score when it is written down: its mean at stress 0, its fall with stress, and its error."""
+"""The credit score when it is written down: its mean at stress 0, its change with stress, and its error."""
+SCORE_AFTER_DEFAULT: Final = 250.0
+"""By so much it is lower for good after a default."""
 REDEMPTION: Final = 0.9
 """Part of the outstanding instalments that pays off a loan early."""
 
@@ -89,20 +92,21 @@ class Bank:
 
     def _live_a_day(self, day: int) -> None:
         latent, world, rng = self.latent, self.world, self.rng
+        due = instalment_due(latent, world, day)
         missed = missed_instalments(latent, world, day, rng)
         parts = [
             scheduled_events(latent, world, day, missed, rng),
             spontaneous_events(latent, world, day, rng),
             late_fees(missed, rng),
             self._redeem(day),
+            self._buy(day),
         ]
         if world.timeline.is_month_end(day):
             parts.append(statements(latent, world, day, self._months_gone, rng))
         events = joined(parts)
         latent.balance += np.bincount(events.customer, events.amount, minlength=len(latent.balance))
         self.diary.events.append((day, events))
-        self._settle_loans(day, missed)
-        self._buy(day)
+        self._settle_loans(day, due & ~missed, missed)
         self._ask(day)
         self._update_records(day)
         advance(latent, world.people, 1.0, rng)
@@ -119,11 +123,10 @@ class Bank:
         self._record(who, epoch_ms(day, (hour * HOUR_MS).astype(np.int64)))
         return Events.of(who, LOAN_PAYMENT, hour, -rest)
 
-    def _settle_loans(self, day: int, missed: Flags) -> None:
+    def _settle_loans(self, day: int, paid: Flags, missed: Flags) -> None:
         """Count paid and missed instalments; declare defaults in the evening; close what is paid off."""
         latent, rng = self.latent, self.rng
-        paid = instalment_due(latent, self.world, day) & ~missed
-        defaults = missed & (rng.random(len(missed)) < default_chance(latent.arrears))
+        defaults = missed & latent.holds[:, LOAN] & (rng.random(len(missed)) < default_chance(latent.arrears))
         latent.instalments_left -= paid
         latent.arrears = np.where(paid, 0, latent.arrears + missed)
         latent.holds[:, LOAN] &= ~defaults & (latent.instalments_left > 0)
@@ -134,19 +137,21 @@ class Bank:
         ended = np.flatnonzero(defaults | (paid & (latent.instalments_left == 0)))
         self._record(ended, evening[ended])
 
-    def _buy(self, day: int) -> None:
-        """Draw who buys a product today, at most one each."""
+    def _buy(self, day: int) -> Events:
+        """Draw who buys a product today, at most one each, and return the first payments."""
         latent, rng = self.latent, self.rng
         hazard = demand(latent, self.world, day) * ~latent.holds
         level = rng.random(len(hazard)) - np.cumsum(hazard, axis=1).T
         who = np.flatnonzero(level[-1] < 0)
         product = (level[:, who] >= 0).sum(axis=0)
-        time_ms = epoch_ms(day, rng.integers(9 * HOUR_MS, 18 * HOUR_MS, len(who)))
+        offset_ms = rng.integers(9 * HOUR_MS, 18 * HOUR_MS, len(who))
+        time_ms = epoch_ms(day, offset_ms)
         latent.holds[who, product] = True
         borrowers = product == LOAN
         open_loan(latent, who[borrowers], self.world.people, rng)
         self.diary.outcomes.append((who, "preference", time_ms, [PRODUCTS[k] for k in product]))
         self._record(who[borrowers], time_ms[borrowers])
+        return first_payments(latent, self.world, who, product, offset_ms)
 
     def _ask(self, day: int) -> None:
         """Let some holders of main accounts fill in the questionnaire on investment risk."""
@@ -167,6 +172,6 @@ class Bank:
         """Write down what the bank knows of customers at these times."""
         latent = self.latent
         noise = SCORE_NOISE * self.rng.standard_normal(len(who))
-        score = SCORE_AT_EASE + SCORE_SLOPE * latent.stress[who] + noise
+        score = SCORE_AT_EASE + SCORE_SLOPE * latent.stress[who] + noise - SCORE_AFTER_DEFAULT * latent.defaulted[who]
         rounded = np.asarray(np.round(np.clip(score, 300.0, 850.0)), dtype=np.float64)
         self.diary.records.append((who, time_ms, rounded, latent.holds[who, LOAN].copy()))

@@ -30,8 +30,8 @@ _AMOUNT: Final = {  # median in EUR, spread of the logarithm
     TRANSFER_IN: (80.0, 0.6),
     GROCERIES: (46.0, 0.5),
     DINING: (28.0, 0.5),
-    SHOPPING: (85.0, 0.7),
-    TRAVEL: (200.0, 0.8),
+    SHOPPING: (75.0, 0.5),
+    TRAVEL: (160.0, 0.5),
     CASH: (100.0, 0.4),
     TRANSFER_OUT: (130.0, 1.1),
     INVESTMENT: (60.0, 0.2),
@@ -42,9 +42,9 @@ SPREAD: Final = np.array([_AMOUNT.get(kind, (0.0, 0.0))[1] for kind in range(len
 """Amounts of spontaneous events by type: median in EUR at median income, and spread of the logarithm."""
 AFFLUENCE_EFFECT: Final = 0.8
 """Elasticity of amounts in income."""
-_STRESS: Final = {GROCERIES: -0.25, DINING: -0.25, CASH: 0.45}
+_STRESS: Final = {GROCERIES: -0.35, DINING: -0.35, CASH: 0.6}
 """Effect of stress on the logarithm of amounts: trading down, and paying in cash what the account need not show."""
-_TASTE: Final = ((DINING, 0, 0.7), (SHOPPING, 1, 0.7), (TRAVEL, 2, 0.8))
+_TASTE: Final = ((DINING, 0, 0.5), (SHOPPING, 1, 1.0), (TRAVEL, 2, 1.0))
 """Effect of tastes on the logarithm of amounts: type, taste, elasticity."""
 BUFFER_EFFECT: Final = -0.8
 """Effect of stress on the logarithm of the balance that customers keep."""

@@ -36,16 +36,13 @@ from training.datasets.simulator.kinds import (
 from training.datasets.simulator.latent import LAPSE_EVERY_DAYS, MOVED, Latent, advance, move_household
 
 STEP_DAYS: Final = 10
-CHURN_DAYS: Final = 60
-VALUE_DAYS: Final = 60
-CREDIT_DAYS: Final = 90
-PREFERENCE_DAYS: Final = 90
-NEXT_DAYS: Final = 30
+NEXT_DAYS, ACTION_DAYS, CONTRACT_DAYS = 30, 60, 90
+"""Horizons of next_behaviour, of churn and value, and of credit_risk and preference."""
 PATHS: Final = 16
 """Continuations per customer and cut."""
 SLOT_HOURS: Final = 3
 _UNFORESEEN: Final = 1e-4
-"""Chance left to types that the state at the cut excludes: states change, and those who have left do nothing at all."""
+"""Chance left to classes that state and paths exclude: states change, and those who have left do nothing at all."""
 _CERTAIN: Final = 0.999
 """A scheduled event is at most this certain, so that its hazard is finite."""
 _OUTFLOWS: Final = tuple(k for k in range(len(OWN_TYPES)) if k not in (SALARY, TRANSFER_IN))
@@ -66,10 +63,10 @@ def forecast(world: World, latent: Latent, day: int, rng: np.random.Generator, p
         paths: continuations per customer.
     """
     n = len(latent.phase)
-    here = np.flatnonzero(is_here(latent, world, day + CREDIT_DAYS))
+    here = np.flatnonzero(is_here(latent, world, day + CONTRACT_DAYS))
     index = np.tile(here, paths)
     tally = _Paths(World(take(world.people, index), world.timeline, world.signal), take(latent, index))
-    for ahead in range(0, max(CREDIT_DAYS, PREFERENCE_DAYS), STEP_DAYS):
+    for ahead in range(0, CONTRACT_DAYS, STEP_DAYS):
         tally.step(day, ahead, rng)
     found = {name: np.zeros(n) for name in ("churn", "credit_risk", "value")} | {"churn": np.ones(n)}
     found["churn"][here] = _mean(np.exp(-tally.own_events), paths)
@@ -77,10 +74,16 @@ def forecast(world: World, latent: Latent, day: int, rng: np.random.Generator, p
     found["value"][here] = _mean(tally.log_outflow(), paths)
     bought = np.zeros((n, len(PRODUCTS)))
     bought[here] = _mean(tally.bought, paths)
-    found["preference"] = np.column_stack([1.0 - bought.sum(axis=1), bought])
+    found["preference"] = _open_minded(np.column_stack([1.0 - bought.sum(axis=1), bought]))
     found["next_behaviour"] = next_types(world, latent, day)
     found["risk_profile"] = profile_chance(latent.tastes[:, ATTITUDE], world.signal)
     return found
+
+
+def _open_minded(chance: Floats) -> Floats:
+    """Return chances of classes that sum to one, none of them zero."""
+    some = chance + _UNFORESEEN
+    return np.asarray(some / some.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 def _mean(values: Floats, paths: int) -> Floats:
@@ -106,7 +109,7 @@ class _Paths:
 
     def step(self, cut: int, ahead: int, rng: np.random.Generator) -> None:
         day = cut + ahead
-        if ahead < CHURN_DAYS:
+        if ahead < ACTION_DAYS:
             self._act(day)
         self._lend(day, rng)
         self._buy(day)
@@ -171,8 +174,7 @@ def next_types(world: World, latent: Latent, day: int) -> Floats:
             leaves = waiting * np.exp(-total)
             first += hazard * np.divide(waiting - leaves, total, out=np.zeros_like(total), where=total > 0)[:, None]
             waiting = leaves
-    first += _UNFORESEEN
-    return np.asarray(first / first.sum(axis=1, keepdims=True), dtype=np.float64)
+    return _open_minded(first)
 
 
 def _first_order(chance: Floats) -> Floats:

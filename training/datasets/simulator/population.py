@@ -24,6 +24,8 @@ PRIMARY_SHARE: Final = 0.36
 """Customers whose salary and household run over this bank; for the others it is a second account."""
 SECOND_ACCOUNT_ACTIVITY: Final = 0.075
 """Own events on a second account relative to a main account."""
+MAIN_SPREAD: Final = 0.2
+"""Spread of the log activity of main accounts."""
 SECOND_ACCOUNT_SPREAD: Final = 0.15
 """Spread of the log activity of second accounts: the smaller, the less can be told about who falls silent."""
 NEVER_ACTIVE_SHARE: Final = 0.03
@@ -36,7 +38,7 @@ JOIN_UNTIL: Final = 0.6
 PAY_DAYS: Final = (1, 15, 25, 26, 27, 28)
 PAY_DAY_SHARES: Final = (0.2, 0.15, 0.2, 0.15, 0.15, 0.15)
 
-DAILY_RATE: Final = (0.0, 0.022, 0.0, 0.055, 0.048, 0.048, 0.028, 0.045, 0.010, 0.0, 0.040, 0.002)
+DAILY_RATE: Final = (0.0, 0.022, 0.0, 0.055, 0.045, 0.055, 0.036, 0.045, 0.010, 0.0, 0.040, 0.002)
 """Own events per day of a typical main account by type; scheduled ones (0 here) come on top."""
 _TASTED: Final = (DINING, SHOPPING, TRAVEL, INVESTMENT)
 
@@ -124,7 +126,7 @@ def _draw_joining(customers: int, days: int, rng: np.random.Generator) -> tuple[
 def _draw_rates(primary: Flags, signal: float, rng: np.random.Generator) -> Floats:
     """Return the usual daily rates by type: level of the customer times the mix of the customer."""
     n = len(primary)
-    spread = np.where(primary, 0.25, SECOND_ACCOUNT_SPREAD * signal**2)
+    spread = np.where(primary, MAIN_SPREAD, SECOND_ACCOUNT_SPREAD * signal**2)
     level = np.where(primary, 1.0, SECOND_ACCOUNT_ACTIVITY) * np.exp(spread * rng.standard_normal(n))
     mix = np.exp(np.where(primary, 0.4, 0.1)[:, None] * rng.standard_normal((n, len(OWN_TYPES))))
     mix[:, _TASTED] = 1.0  # tastes tell these customers apart already

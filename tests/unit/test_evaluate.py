@@ -12,6 +12,7 @@ from stream_app.kernel.eligible import Eligibility
 from stream_app.offline.folder import TIME
 from stream_app.steps.predict import Predictor
 from tests.unit.conftest import Tiny
+from training import baseline
 from training.arrays import Singles
 from training.bands import populations, quantiles, resolve
 from training.evaluate import Exam, evaluate, reliability_curves
@@ -20,6 +21,12 @@ from training.prepare import Prepared
 from training.report import SUMMARY_HEAD, summary_rows
 from training.rows import TICK
 from training.scaling import Scaling
+
+
+@pytest.fixture(autouse=True)
+def small_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit linear models on few rows: it is not they that are tested here."""
+    monkeypatch.setattr(baseline, "MOST_ROWS", 200)
 
 
 @pytest.fixture(scope="module")

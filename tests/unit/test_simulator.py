@@ -198,8 +198,14 @@ def test_difficulty_is_a_dial() -> None:
 
     assert easy["churn"]["auc"] > hard["churn"]["auc"]
     assert easy["credit_risk"]["auc"] > hard["credit_risk"]["auc"]
-    assert easy["preference"]["gain"] > hard["preference"]["gain"]
     assert easy["risk_profile"]["gain"] > hard["risk_profile"]["gain"]
+
+
+@pytest.mark.parametrize("difficulty", [0.001, 1000.0])
+def test_no_difficulty_is_too_extreme(difficulty: float) -> None:
+    life = BankSimulator(seed=5, customers=50, months=3, difficulty=difficulty).simulate()
+
+    assert all(np.isfinite(values).all() for _, found in life.consult() for values in found.values())
 
 
 def a_log(*own_days: float, end_day: int = 400) -> Log:

@@ -31,7 +31,9 @@ class BankSimulator:
         seed: of all randomness.
         customers: how many, those who never become active included.
         months: length of the log from 2023-01-01.
-        difficulty: above 1, outcomes depend less on what customers are and show; below 1, more.
+        difficulty: above 1, outcomes depend less on what customers are and show; below 1, more. It moves churn,
+            credit_risk, value and risk_profile; what people do next follows the calendar, and what they buy follows
+            what they hold, at any difficulty.
     """
 
     seed: int = 1

@@ -53,5 +53,5 @@ def take(table: RowsT, index: Ints | Flags) -> RowsT:
 
 
 def logistic(x: Floats) -> Floats:
-    """Return 1 / (1 + e^-x)."""
-    return np.asarray(1.0 / (1.0 + np.exp(-x)), dtype=np.float64)
+    """Return 1 / (1 + e^-x), with x held within ±50 so that nothing overflows."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -50.0, 50.0))), dtype=np.float64)

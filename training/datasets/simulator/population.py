@@ -28,6 +28,8 @@ MAIN_SPREAD: Final = 0.2
 """Spread of the log activity of main accounts."""
 SECOND_ACCOUNT_SPREAD: Final = 0.15
 """Spread of the log activity of second accounts: the smaller, the less can be told about who falls silent."""
+WIDEST: Final = 0.8
+"""Its bound for very easy simulations, so that second accounts stay second."""
 NEVER_ACTIVE_SHARE: Final = 0.03
 WOMEN_SHARE: Final = 0.5
 HOUSED_SHARE: Final = 0.8
@@ -126,7 +128,7 @@ def _draw_joining(customers: int, days: int, rng: np.random.Generator) -> tuple[
 def _draw_rates(primary: Flags, signal: float, rng: np.random.Generator) -> Floats:
     """Return the usual daily rates by type: level of the customer times the mix of the customer."""
     n = len(primary)
-    spread = np.where(primary, MAIN_SPREAD, SECOND_ACCOUNT_SPREAD * signal**2)
+    spread = np.where(primary, MAIN_SPREAD, np.minimum(SECOND_ACCOUNT_SPREAD * signal**2, WIDEST))
     level = np.where(primary, 1.0, SECOND_ACCOUNT_ACTIVITY) * np.exp(spread * rng.standard_normal(n))
     mix = np.exp(np.where(primary, 0.4, 0.1)[:, None] * rng.standard_normal((n, len(OWN_TYPES))))
     mix[:, _TASTED] = 1.0  # tastes tell these customers apart already

@@ -99,6 +99,9 @@ def _replay(args: argparse.Namespace) -> int:
     log = open_log(args.log, args.partitions)
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)  # chunks make many short-lived objects; full collections would walk numba's
+    sys.setswitchinterval(
+        1e-4
+    )  # decoding ahead would hold back scoring for 5 ms after each step that left the interpreter
     summary = replay(log, loaded, outputs, args.chunk, args.progress)
     _print_table(
         [

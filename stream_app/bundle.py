@@ -121,6 +121,10 @@ class Bundle:
         """Return whom its tasks are asked for."""
         return Eligibility.of(self.rolling.layout)
 
+    def bands(self, output: Output) -> list[str]:
+        """Return the names of the bands of a task, lowest first; none if it has no bands."""
+        return [band.name for band in self.manifest.bands.get(output.task, ())]
+
     @property
     def model(self) -> bytes:
         """Return the network as ONNX."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import EXIT_INTERRUPTED, EXIT_OK, ForetellError
+from stream_app.commands import COMMANDS
 from stream_app.console import Bar
 
 _REPLAY = """\
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
     except ForetellError as error:
         bar.end()
-        print(f"foretell: {error}", file=sys.stderr)
+        print(f"foretell: {_redacted(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("\nforetell: interrupted; nothing half-written was left.", file=sys.stderr)
@@ -48,6 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in its buffer goes nowhere
         return EXIT_OK
     return code
+
+
+def _redacted(text: str) -> str:
+    from stream_app.logs import redact  # noqa: PLC0415  (only where something has gone wrong)
+
+    return redact(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,9 +66,17 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for entry in sorted(metadata.entry_points(group="foretell.commands"), key=lambda entry: entry.name):
         entry.load()(verbs)
+    for command in COMMANDS:
+        command.register(verbs)
     replay = verbs.add_parser("replay", help="score an event log", epilog=_REPLAY, formatter_class=raw)
     replay.add_argument("log", type=Path, help="interchange folder, or a captured topic (.parquet)")
     replay.add_argument("--bundle", type=Path, required=True, help="folder that `foretell train` wrote")
+    replay.add_argument(
+        "--bundles",
+        type=Path,
+        metavar="DIR",
+        help="whose sub-folders the log may activate (default: where the bundle is)",
+    )
     replay.add_argument("--out", type=Path, required=True, metavar="FILE", help="scores (.parquet)")
     replay.add_argument("--alerts", type=Path, metavar="FILE", help="alerts (.parquet)")
     replay.add_argument("--dead-letters", type=Path, metavar="FILE", help="refused records (.parquet)")
@@ -91,18 +106,19 @@ def _replay(args: argparse.Namespace) -> int:
     from stream_app.offline.folder import COLUMNS, SPEC  # noqa: PLC0415
     from stream_app.offline.log import LOG, open_log  # noqa: PLC0415
     from stream_app.offline.replay import Outputs, replay  # noqa: PLC0415
+    from stream_app.shelf import Shelf  # noqa: PLC0415
 
     outputs = Outputs(args.out, args.alerts, args.dead_letters)
     read = [args.log, *(args.log / name for name in (*COLUMNS, SPEC, LOG))]
     outputs.check([*read, args.bundle / bundle.MODEL, args.bundle / bundle.MANIFEST])
-    loaded = bundle.load(args.bundle)
+    shelf = Shelf(bundle.load(args.bundle), args.bundles)
     log = open_log(args.log, args.partitions)
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)  # chunks make many short-lived objects; full collections would walk numba's
     sys.setswitchinterval(
         1e-4
     )  # decoding ahead would hold back scoring for 5 ms after each step that left the interpreter
-    summary = replay(log, loaded, outputs, args.chunk, args.progress)
+    summary = replay(log, shelf, outputs, args.chunk, args.progress)
     _print_table(
         [
             ("records", f"{summary.records:,}"),

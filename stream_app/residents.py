@@ -1,56 +1,90 @@
-"""The customers' rows of one partition: one matrix, and where each customer stands in it."""
+"""The rows of one partition that are in memory: one matrix, where each customer stands in it, and what has changed."""
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.store.port import RowStore
 from stream_app.store.slices import slice_of
 
 _FIRST_ROWS: Final = 1024
+_Kind = TypeVar("_Kind", bound=np.generic)
 
 
 class Residents:
-    """Rows in memory in front of a store.
+    """Rows in memory. A row enters as its store (or nothing) has it, before the first item that needs it."""
 
-    A row enters when its customer is first seen and stays; what the store holds of the customer is read then.
-    """
-
-    def __init__(self, store: RowStore, row_width: int) -> None:
-        """Start with no row in memory."""
-        self._store = store
+    def __init__(self, row_width: int) -> None:
+        """Start with no row."""
         self._place: dict[bytes, int] = {}
+        self._customers: list[bytes] = []
+        self._changed: NDArray[np.bool_] = np.zeros(_FIRST_ROWS, np.bool_)
         self.matrix: NDArray[np.float32] = np.zeros((_FIRST_ROWS, row_width), np.float32)
 
     def __len__(self) -> int:
         """Return how many rows are in memory."""
         return len(self._place)
 
-    def places(self, customers: list[bytes]) -> NDArray[np.int64]:
-        """Return the index of each customer's row in ``matrix``, int64 [n], reading rows that are not there yet."""
+    @property
+    def customers(self) -> list[bytes]:
+        """Return whose rows are in memory, in the order of ``matrix``."""
+        return self._customers
+
+    def missing(self, customers: Iterable[bytes]) -> list[bytes]:
+        """Return the customers whose rows are not in memory, each once, in order."""
         place = self._place
-        try:
-            return np.array([place[customer] for customer in customers], np.int64)
-        except KeyError:
-            self._enter([customer for customer in dict.fromkeys(customers) if customer not in place])
-            return np.array([place[customer] for customer in customers], np.int64)
+        return [customer for customer in dict.fromkeys(customers) if customer not in place]
 
-    def slice(self, number: int) -> list[bytes]:
-        """Return the customers of a slice, in memory or stored, in the byte order of their ids."""
-        known = {customer for customer in self._place if slice_of(customer) == number}
-        return sorted(known.union(self._store.customers(number)))
-
-    def save(self) -> None:
-        """Write all rows to the store."""
-        self._store.write(list(self._place), self.matrix[: len(self._place)])
-
-    def _enter(self, customers: list[bytes]) -> None:
+    def enter(self, customers: list[bytes], rows: NDArray[np.float32] | None = None) -> None:
+        """Take in rows of customers that are missing: float32 [n, row width], empty ones if not given."""
         first = len(self._place)
         needed = first + len(customers)
         if needed > len(self.matrix):
-            grown = np.zeros((max(needed, 2 * len(self.matrix)), self.matrix.shape[1]), np.float32)
-            grown[:first] = self.matrix[:first]
-            self.matrix = grown
-        self.matrix[first:needed] = self._store.read(customers)
+            room = max(needed, 2 * len(self.matrix))
+            self.matrix = _grown(self.matrix, first, room)
+            self._changed = _grown(self._changed, first, room)
+        self.matrix[first:needed] = 0.0 if rows is None else rows
+        self._changed[first:needed] = False
         self._place.update(zip(customers, range(first, needed), strict=True))
+        self._customers += customers
+
+    def places(self, customers: list[bytes]) -> NDArray[np.int64]:
+        """Return the index of each customer's row in ``matrix``, int64 [n]; all must be in memory."""
+        place = self._place
+        return np.array([place[customer] for customer in customers], np.int64)
+
+    def slice(self, number: int) -> list[bytes]:
+        """Return the customers in memory of a slice, in the byte order of their ids."""
+        return sorted(customer for customer in self._place if slice_of(customer) == number)
+
+    def mark_changed(self, places: NDArray[np.int64]) -> None:
+        """Remember that rows were changed since the last ``take_changed``."""
+        self._changed[places] = True
+
+    def take_changed(self) -> tuple[list[bytes], NDArray[np.float32]]:
+        """Return copies of the rows changed since the last call, as of this instant, and whose they are."""
+        places = np.flatnonzero(self._changed[: len(self._place)])
+        self._changed[places] = False
+        return [self._customers[k] for k in places.tolist()], self.matrix[places]
+
+    @property
+    def changed(self) -> int:
+        """Return how many rows have changed since the last ``take_changed``."""
+        return int(np.count_nonzero(self._changed))
+
+    def evict(self) -> None:
+        """Forget all rows but those changed since the last ``take_changed``; the store must have the others."""
+        places = np.flatnonzero(self._changed[: len(self._place)])
+        customers, rows = [self._customers[k] for k in places.tolist()], self.matrix[places]
+        self._place.clear()
+        self._customers.clear()
+        self._changed[:] = False
+        self.enter(customers, rows)
+        self._changed[: len(customers)] = True
+
+
+def _grown(array: NDArray[_Kind], kept: int, rows: int) -> NDArray[_Kind]:
+    grown = np.zeros((rows, *array.shape[1:]), array.dtype)
+    grown[:kept] = array[:kept]
+    return grown

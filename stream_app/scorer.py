@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from schemas.errors import BundleError
 from schemas.messages import Alert, Tick
 from stream_app.bundle import Bundle
 from stream_app.residents import Residents
+from stream_app.shelf import Shelf
 from stream_app.steps import rows
 from stream_app.steps.alerts import Rules
 from stream_app.steps.decode import Vocabulary
 from stream_app.steps.encode import DeadLetter, ScoreEncoder, Scores
-from stream_app.steps.predict import Predictor
-from stream_app.steps.stages import Batch, Chunk, Control
+from stream_app.steps.stages import Batch, Chunk, Control, Decoded
 
 
 @dataclass
@@ -32,32 +31,39 @@ class Emission:
     unknown_types: int = 0
     unknown_values: int = 0
 
+    @classmethod
+    def of(cls, decoded: Decoded) -> "Emission":
+        """Return the emission of a chunk that nothing has been computed for."""
+        return cls(unknown_types=decoded.unknown_types, unknown_values=decoded.unknown_values)
+
 
 class Scorer:
-    """A bundle in force on one partition."""
+    """A bundle in force on one partition, and the partition's rows."""
 
-    def __init__(self, bundle: Bundle, predict: Predictor, residents: Residents, topic: str, partition: int) -> None:
-        """Make a bundle ready for a partition. The predictor may be shared between partitions."""
-        self.bundle = bundle
-        self.predict = predict
+    def __init__(self, shelf: Shelf, residents: Residents, topic: str, partition: int) -> None:
+        """Begin with the shelf's first bundle."""
         self.residents = residents
+        self._shelf, self._place = shelf, (topic, partition)
+        self.switch(shelf.first)
+
+    def switch(self, bundle: Bundle) -> None:
+        """Put a bundle in force."""
+        self.bundle = bundle
+        self.predict = self._shelf.predictor(bundle)
         self.vocabulary = Vocabulary(bundle.spec)
         self.rules = Rules.of(bundle)
-        self.encode = ScoreEncoder(bundle, topic, partition)
+        self.encode = ScoreEncoder(bundle, *self._place)
 
     def act(self, control: Control, chunk: Chunk) -> Batch | None:
-        """Return the items that a tick stands for; None for an activate of the bundle in force.
+        """Return the items that a tick stands for; put the bundle in force that an activate names.
 
         Raises:
-            BundleError: an activate names another bundle.
+            BundleError: the bundle is not on the shelf or has another layout.
         """
         message = control.message
         if isinstance(message, Tick):
             return rows.expand(control.record, message, self.residents, len(self.bundle.spec.attributes))
         if message.bundle != self.bundle.sha256:
-            message_text = (
-                f"Expected bundle {self.bundle.short} to stay in force, found an activate of {message.bundle[:16]} at "
-                f"{chunk.topic}-{chunk.partition}-{chunk.offsets[control.record]}; replay up to there with this bundle."
-            )
-            raise BundleError(message_text)
+            place = f"{chunk.topic}-{chunk.partition}-{chunk.offsets[control.record]}"
+            self.switch(self._shelf.require(message.bundle, self.bundle, place))
         return None

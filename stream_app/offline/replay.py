@@ -11,18 +11,16 @@ from schemas.atomic import atomic_file, writing
 from schemas.errors import OutputError
 from schemas.messages import Alert
 from schemas.progress import SILENT, Progress
-from stream_app.bundle import Bundle
 from stream_app.offline.ahead import one_ahead
 from stream_app.offline.log import Log
 from stream_app.offline.tables import ScoreTable, write_alerts, write_dead_letters
-from stream_app.pipeline import score_decoded
+from stream_app.pipeline import score
 from stream_app.residents import Residents
 from stream_app.scorer import Emission, Scorer
+from stream_app.shelf import Shelf
 from stream_app.steps.decode import Vocabulary, decode
 from stream_app.steps.encode import DeadLetter
-from stream_app.steps.predict import Predictor
 from stream_app.steps.stages import Chunk
-from stream_app.store.memory import MemoryStore
 
 CHUNK = 4096
 """Records that go through the steps at once; results do not depend on it."""
@@ -99,38 +97,42 @@ class Outputs:
             taken[place] = "another result"
 
 
-def emissions(log: Log, bundle: Bundle, chunk_records: int = CHUNK) -> Iterator[tuple[Chunk, Emission, Scorer]]:
-    """Yield what leaves for each chunk of a log; a new scorer starts with each partition."""
-    predict = Predictor.of(bundle)
+def emissions(log: Log, shelf: Shelf, chunk_records: int = CHUNK) -> Iterator[tuple[Chunk, Emission, Scorer]]:
+    """Yield what leaves for each chunk of a log; a new scorer starts with each partition.
+
+    Every bundle of one state layout decodes alike, so chunks may be decoded ahead of an activate.
+
+    Raises:
+        BundleError: the log activates a bundle that is not on the shelf or has another layout.
+    """
     scorer, place = None, None
-    vocabulary = Vocabulary(bundle.spec)
+    vocabulary = Vocabulary(shelf.first.spec)
     decoded_chunks = ((chunk, decode(chunk, vocabulary)) for chunk in log.chunks(chunk_records))
     for chunk, decoded in one_ahead(decoded_chunks):
         if scorer is None or place != (chunk.topic, chunk.partition):
             place = (chunk.topic, chunk.partition)
-            width = bundle.rolling.layout.row_width
-            scorer = Scorer(bundle, predict, Residents(MemoryStore(width), width), *place)
-        yield chunk, score_decoded(decoded, chunk, scorer), scorer
+            scorer = Scorer(shelf, Residents(shelf.first.rolling.layout.row_width), *place)
+        yield chunk, score(decoded, chunk, scorer), scorer
 
 
 def replay(
-    log: Log, bundle: Bundle, outputs: Outputs, chunk_records: int = CHUNK, progress: Progress = SILENT
+    log: Log, shelf: Shelf, outputs: Outputs, chunk_records: int = CHUNK, progress: Progress = SILENT
 ) -> Summary:
     """Score a log and write the results; all files appear together at the end, or none.
 
     Raises:
-        BundleError: the log activates another bundle.
+        BundleError: the log activates a bundle that is not on the shelf or has another layout.
         OutputError: a file cannot be written.
     """
     outputs.check()
     summary, alerts, letters = Summary(), list[Alert](), list[DeadLetter]()
     with ExitStack() as stack:  # the scores' place is entered last: it is the one to name when something is not written
         parts = {path: stack.enter_context(atomic_file(path)) for path in reversed(outputs.paths)}
-        table = ScoreTable(parts[outputs.scores], bundle)
+        table = ScoreTable(parts[outputs.scores], shelf.first)
         stack.callback(table.close)
         started = time.perf_counter()
         rows: dict[tuple[str, int], int] = {}
-        for chunk, emission, scorer in emissions(log, bundle, chunk_records):
+        for chunk, emission, scorer in emissions(log, shelf, chunk_records):
             for part in emission.scores:
                 table.add(part, chunk)
             alerts += emission.alerts if outputs.alerts else []

@@ -107,13 +107,13 @@ class _GroupWriter:
 class ScoreTable:
     """Writes ``scores.parquet``: ids, time, and for each task whether it is asked, its score and its band or choice.
 
-    A multiclass task has its choice under its name, the probability of each class under ``task.class``.
+    A multiclass task has its choice under its name, the probability of each class under ``task.class``. The columns are
+    those of the bundle that the replay starts with; where a later one does not have such a task, they are null.
     """
 
     def __init__(self, path: Path, bundle: Bundle) -> None:
         """Open the file."""
         self._bundle = bundle
-        self._names = [[band.name for band in bundle.manifest.bands.get(o.task, ())] for o in bundle.manifest.outputs]
         self._writer = _GroupWriter(path, self._schema())
 
     def add(self, scores: Scores, chunk: Chunk) -> None:
@@ -129,14 +129,14 @@ class ScoreTable:
     def _schema(self) -> pa.Schema:
         fields = [("score_id", pa.string()), ("partition", pa.int32()), ("offset", pa.int64()), ("kind", pa.string())]
         fields += [("transaction_id", pa.string()), ("customer_id", pa.string()), ("time", TIME), ("late", pa.bool_())]
-        for output, bands in zip(self._bundle.manifest.outputs, self._names, strict=True):
+        for output in self._bundle.manifest.outputs:
             fields.append((f"{output.task}.eligible", pa.bool_()))
             if output.classes:
                 fields.append((output.task, pa.string()))
                 fields += [(f"{output.task}.{name}", pa.float64()) for name in output.classes]
             else:
                 fields.append((output.task, pa.float64()))
-                fields += [(f"{output.task}.band", pa.string())] if bands else []
+                fields += [(f"{output.task}.band", pa.string())] if self._bundle.bands(output) else []
         return pa.schema([*fields, ("message", pa.string())])
 
     def _ids(self, scores: Scores, chunk: Chunk) -> list[pa.Array]:
@@ -161,18 +161,27 @@ class ScoreTable:
         ]
 
     def _tasks(self, scores: Scores) -> list[pa.Array]:
+        present = {(output.task, output.classes): t for t, output in enumerate(scores.bundle.manifest.outputs)}
         columns = []
-        for t, (output, bands) in enumerate(zip(self._bundle.manifest.outputs, self._names, strict=True)):
-            eligible, hidden = scores.eligible[:, t], ~scores.eligible[:, t]
-            columns.append(pa.array(eligible))
-            values = [
-                pa.array(scores.values[:, c], mask=hidden) for c in range(output.start, output.start + output.width)
-            ]
-            if output.classes:
-                columns += [_chosen(list(output.classes), scores.band[:, t], hidden), *values]
+        for output in self._bundle.manifest.outputs:
+            t = present.get((output.task, output.classes))
+            if t is None:
+                width = 1 + (1 if output.classes else 0) + output.width + (1 if self._bundle.bands(output) else 0)
+                columns += [pa.nulls(len(scores.record))] * width
             else:
-                columns += [*values, *([_chosen(bands, scores.band[:, t], hidden)] if bands else [])]
+                columns += self._task(scores, t, banded=bool(self._bundle.bands(output)))
         return columns
+
+    @staticmethod
+    def _task(scores: Scores, t: int, *, banded: bool) -> list[pa.Array]:
+        output = scores.bundle.manifest.outputs[t]
+        eligible, hidden = scores.eligible[:, t], ~scores.eligible[:, t]
+        values = [pa.array(scores.values[:, c], mask=hidden) for c in range(output.start, output.start + output.width)]
+        if output.classes:
+            return [pa.array(eligible), _chosen(list(output.classes), scores.band[:, t], hidden), *values]
+        names = scores.bundle.bands(output)
+        bands = [_chosen(names, scores.band[:, t], hidden) if names else pa.nulls(len(hidden))] if banded else []
+        return [pa.array(eligible), *values, *bands]
 
 
 def write_alerts(path: Path, alerts: list[Alert]) -> None:

@@ -29,6 +29,7 @@ class Scores:
     """The scored items of a batch, as columns and as messages.
 
     Attributes:
+        bundle: whose scores they are.
         record: int64 [m], index of the record in the chunk.
         customers: ids in UTF-8: the keys of the messages.
         transaction_ids: in UTF-8, empty where there is none.
@@ -42,6 +43,7 @@ class Scores:
         starts: int64 [m + 1], where each message starts.
     """
 
+    bundle: Bundle
     record: Whole
     customers: list[bytes]
     transaction_ids: list[bytes]
@@ -111,7 +113,18 @@ class ScoreEncoder:
         millionths = np.rint(self._with_choice(values, band) * 1e6).astype(np.int64)
         messages, starts = self._writer(Texts.of(customers, transactions), integers, millionths)
         return Scores(
-            record, customers, transactions, kind, time_ms, late, read.eligible, values, band, messages, starts
+            self._bundle,
+            record,
+            customers,
+            transactions,
+            kind,
+            time_ms,
+            late,
+            read.eligible,
+            values,
+            band,
+            messages,
+            starts,
         )
 
     def _bands(self, values: NDArray[np.float64]) -> Whole:
@@ -168,7 +181,7 @@ class ScoreEncoder:
         asked = program.skip_unless(_TASKS + 2 * t)
         program.literal(',"score":')
         program.decimal(score_width + t)
-        bands = [band.name for band in bundle.manifest.bands.get(output.task, ())]
+        bands = bundle.bands(output)
         if output.classes:
             program.choice(_TASKS + 2 * t + 1, [f',"choice":"{_inside(name)}"' for name in output.classes])
             for c, name in enumerate(output.classes):
@@ -187,16 +200,15 @@ def score_id(scores: Scores, item: int, chunk: Chunk) -> str:
     return f"{place}-{scores.customers[item].decode()}" if scores.kind[item] == _KINDS[kernel.TICK] else place
 
 
-def alerts(fired: Fired, scores: Scores, chunk: Chunk, bundle: Bundle) -> list[Alert]:
+def alerts(fired: Fired, scores: Scores, chunk: Chunk) -> list[Alert]:
     """Return the alerts of a batch.
 
     Args:
         fired: what the rules decided.
         scores: of the same batch.
         chunk: whose records they are.
-        bundle: whose rules they are.
     """
-    rules, found = bundle.spec.rules, []
+    rules, found = scores.bundle.spec.rules, []
     for item, rule_index, value, suppressed in zip(
         fired.item.tolist(), fired.rule.tolist(), fired.value.tolist(), fired.suppressed.tolist(), strict=True
     ):
@@ -214,14 +226,17 @@ def alerts(fired: Fired, scores: Scores, chunk: Chunk, bundle: Bundle) -> list[A
             threshold=round(rule.threshold, 6),
             severity=rule.severity,
             suppressed=suppressed,
-            bundle=bundle.short,
+            bundle=scores.bundle.short,
         )
         found.append(alert)
     return found
 
 
 def dead_letters(rejections: Iterable[Rejection], chunk: Chunk) -> list[DeadLetter]:
-    """Return refused records as dead letters: unchanged, or where too large the first 64 KiB with length and sha256."""
+    """Return refused records as dead letters.
+
+    They are unchanged, but of a key or value that is too large there are the first 64 KiB, with length and sha256.
+    """
     letters = []
     for record, reason, detail in rejections:
         key, value = chunk.keys[record], chunk.values[record]
@@ -232,11 +247,18 @@ def dead_letters(rejections: Iterable[Rejection], chunk: Chunk) -> list[DeadLett
             "partition": b"%d" % chunk.partition,
             "offset": b"%d" % chunk.offsets[record],
         }
-        if value is not None and len(value) > LARGEST_DEAD_LETTER:
-            headers |= {"length": b"%d" % len(value), "sha256": hashlib.sha256(value).hexdigest().encode()}
-            value = value[:LARGEST_DEAD_LETTER]
+        headers |= _measures(key, "key_") | _measures(value)
+        key, value = (part and part[:LARGEST_DEAD_LETTER] for part in (key, value))
         letters.append(DeadLetter(key, value, tuple(headers.items())))
     return letters
+
+
+def _measures(content: bytes | None, prefix: str = "") -> dict[str, bytes]:
+    """Return what is told of a key or value that is cut off, because a dead letter must not be too large itself."""
+    if content is None or len(content) <= LARGEST_DEAD_LETTER:
+        return {}
+    digest = hashlib.sha256(content).hexdigest().encode()
+    return {f"{prefix}length": b"%d" % len(content), f"{prefix}sha256": digest}
 
 
 def repeats(batch: Batch, read: Read) -> list[Rejection]:

@@ -1,6 +1,9 @@
 """Feature rows to calibrated scores, through ONNX Runtime. The one module that imports it."""
 
+import os
 from typing import Final
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it is read when the library is loaded
 
 import numpy as np
 import onnxruntime

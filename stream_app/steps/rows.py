@@ -1,4 +1,4 @@
-"""Batches and ticks to rows: whose row each item changes or reads."""
+"""Ticks to rows: whose row each item reads."""
 
 import numpy as np
 
@@ -6,12 +6,7 @@ from schemas.accepted import epoch_ms
 from schemas.messages import Tick
 from stream_app.kernel import kernel
 from stream_app.residents import Residents
-from stream_app.steps.stages import Batch, Whole
-
-
-def locate(batch: Batch, residents: Residents) -> Whole:
-    """Return the index of each item's row, int64 [n]."""
-    return residents.places(batch.customers)
+from stream_app.steps.stages import Batch
 
 
 def expand(record: int, tick: Tick, residents: Residents, attributes: int) -> Batch:

@@ -36,11 +36,17 @@ class Chunk:
     record_times: Whole
 
     def slice(self, start: int, stop: int) -> "Chunk":
-        """Return the records from the index ``start`` up to ``stop``."""
+        """Return the records from ``start`` up to ``stop``."""
         part = slice(start, stop)
         return Chunk(
             self.topic, self.partition, self.offsets[part], self.keys[part], self.values[part], self.record_times[part]
         )
+
+
+def cut(chunk: Chunk, offset: int) -> list[Chunk]:
+    """Return the records before an offset and those from it on, without parts that are empty."""
+    middle, end = int(np.searchsorted(chunk.offsets, offset)), len(chunk.offsets)
+    return [chunk.slice(start, stop) for start, stop in ((0, middle), (middle, end)) if start < stop]
 
 
 @dataclass(frozen=True, slots=True)

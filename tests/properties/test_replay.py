@@ -25,6 +25,7 @@ from stream_app.offline import tables
 from stream_app.offline.log import LOG_COLUMNS, CapturedLog, Log, open_log
 from stream_app.offline.replay import Outputs, emissions, replay
 from stream_app.scorer import Emission, Scorer
+from stream_app.shelf import Shelf
 from stream_app.steps import alerts
 from stream_app.steps.alerts import Rules
 from stream_app.steps.stages import Batch, Fired, Read
@@ -163,7 +164,7 @@ class Told:
 
 def told(log: Log, bundle: Bundle, size: int) -> Told:
     found, scorers = Told(), dict[int, Scorer]()
-    for chunk, emission, scorer in emissions(log, bundle, size):
+    for chunk, emission, scorer in emissions(log, Shelf(bundle), size):
         found.scores += messages(emission)
         found.alerts += emission.alerts
         found.letters += emission.dead_letters
@@ -240,7 +241,7 @@ def test_each_transaction_gives_one_score_or_one_dead_letter_and_other_records_w
 ) -> None:
     log = captured(data.draw(rows(bundle.sha256)))
     known: set[bytes] = set()
-    for chunk, emission, scorer in emissions(log, bundle, 1):
+    for chunk, emission, scorer in emissions(log, Shelf(bundle), 1):
         scored = [msgspec.json.decode(message) for message in messages(emission)]
         place = f"transactions-0-{chunk.offsets[0]}"
         value, key = chunk.values[0], chunk.keys[0]
@@ -276,7 +277,7 @@ def test_a_record_changes_its_customers_row_alone_and_a_tick_nothing_but_alert_m
     log = captured(data.draw(rows(plain.sha256)))
     start = 4 * plain.rolling.layout.sections["alerts"].start
     before: dict[bytes, bytes] = {}
-    for chunk, emission, scorer in emissions(log, plain, 1):
+    for chunk, emission, scorer in emissions(log, Shelf(plain), 1):
         after = states(scorer)
         changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
         value = chunk.values[0]
@@ -347,7 +348,7 @@ def test_the_number_of_partitions_changes_no_answer(plain: Bundle) -> None:
 
 def written(log: Log, bundle: Bundle, folder: Path, size: int) -> list[bytes]:
     outputs = Outputs(folder / "scores.parquet", folder / "alerts.parquet", folder / "dead.parquet")
-    replay(log, bundle, outputs, size)
+    replay(log, Shelf(bundle), outputs, size)
     assert sorted(item.name for item in folder.iterdir()) == ["alerts.parquet", "dead.parquet", "scores.parquet"]
     return [path.read_bytes() for path in outputs.paths]
 
@@ -453,7 +454,8 @@ def test_a_null_or_nan_attribute_is_left_out_of_the_message(log_folder: Path) ->
 
 def test_an_activate_of_another_bundle_stops_and_leaves_nothing(plain: Bundle, tmp_path: Path) -> None:
     log = captured([*dense(20), row({"kind": "activate", "bundle": "0" * 64}), *dense(20)])
-    with pytest.raises(BundleError, match=r"found an activate of 0000000000000000 at transactions-0-42"):
+    refusal = r"^Expected the bundle 0{64}, which transactions-0-42 activates, in .*; put its folder there\.$"
+    with pytest.raises(BundleError, match=refusal):
         written(log, plain, tmp_path, 7)
     assert list(tmp_path.iterdir()) == []
 
@@ -462,14 +464,14 @@ def test_an_activate_of_another_bundle_stops_and_leaves_nothing(plain: Bundle, t
 def test_two_results_cannot_have_one_place(plain: Bundle, tmp_path: Path, other: str) -> None:
     outputs = Outputs(tmp_path / "out", **{other: tmp_path / "sub" / ".." / "out"})
     with pytest.raises(OutputError, match=r"^Expected a file of its own for each result, found .* another result"):
-        replay(captured(dense(5)), plain, outputs)
+        replay(captured(dense(5)), Shelf(plain), outputs)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_summary_counts_what_was_written(plain: Bundle, tmp_path: Path) -> None:
     outputs = Outputs(tmp_path / "scores.parquet")
     log = captured(dense(300, 2))
-    summary, whole = replay(log, plain, outputs, 64), told(log, plain, 64)
+    summary, whole = replay(log, Shelf(plain), outputs, 64), told(log, plain, 64)
     assert (summary.records, summary.first_records) == (300, 64)
     assert summary.scores == len(whole.scores) == pq.read_metadata(outputs.scores).num_rows
     assert sum(summary.alerts.values()) == len(whole.alerts)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from schemas.progress import SILENT
 from stream_app.offline.log import open_log
 from stream_app.offline.replay import Outputs, replay
+from stream_app.shelf import Shelf
 from stream_app.steps.predict import Predictor
 from tests.unit.conftest import Tiny
 from training.prepare import Prepared
@@ -19,7 +20,8 @@ from training.rows import EVENT
 def test_a_replay_gives_every_sampled_event_row_the_score_that_was_trained_on(
     tiny_bundle: Tiny, tiny_prepared: Prepared, tmp_path: Path
 ) -> None:
-    replay(open_log(tiny_bundle.folder.path), tiny_bundle.bundle, Outputs(tmp_path / "scores.parquet"), 100, SILENT)
+    shelf, outputs = Shelf(tiny_bundle.bundle), Outputs(tmp_path / "scores.parquet")
+    replay(open_log(tiny_bundle.folder.path), shelf, outputs, 100, SILENT)
     table = pq.read_table(tmp_path / "scores.parquet")
     table = table.filter(pc.equal(table["kind"], "transaction"))
     served = {

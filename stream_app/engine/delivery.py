@@ -1,0 +1,191 @@
+"""How messages leave: exactly once in transactions, or at least once at once; alerts always at once."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import ProducerClosed
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import OffsetAndMetadata, RecordMetadata
+
+from schemas import codec
+from schemas.messages import Alert
+from stream_app import kafka
+from stream_app.outage import stop_producer
+from stream_app.settings import Settings
+from stream_app.steps.encode import DeadLetter, Scores
+
+START_S: Final = 20.0
+STOP_S: Final = 1.0
+"""What has not left by then is given up: it was not committed."""
+
+Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+"""Key, value and headers."""
+Sent = asyncio.Future[RecordMetadata]
+"""What becomes of a batch."""
+Commit = Callable[[TopicPartition, OffsetAndMetadata], Awaitable[None]]
+
+
+class Outbox:
+    """A producer that takes messages in as few batches as possible.
+
+    Attributes:
+        producer: what sends them.
+        failed: whether a batch has failed; an idempotent producer refuses all from then on.
+    """
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        """Take over a producer that is not started."""
+        self.producer, self.failed = producer, False
+        self._under_way: set[Sent] = set()
+
+    async def start(self) -> None:
+        """Start the producer; a transactional one fences its predecessor and settles its open transaction."""
+        await asyncio.wait_for(self.producer.start(), START_S)
+
+    async def send(self, topic: str, partition: int, messages: Iterable[Message]) -> list[Sent]:
+        """Hand messages over; return what must be awaited before they can be taken to have arrived."""
+        sent = list[Sent]()
+        batch = self.producer.create_batch()
+        for key, value, headers in messages:
+            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+                sent.append(await self._send(batch, topic, partition))
+                batch = self.producer.create_batch()
+                batch.append(key=key, value=value, timestamp=None, headers=headers)
+        if batch.record_count():
+            sent.append(await self._send(batch, topic, partition))
+        return sent
+
+    async def close(self) -> None:
+        """Stop the producer, whatever state it is in, and tell whoever still waits for a batch."""
+        with contextlib.suppress(Exception):  # it is not used again, and what it held was not committed
+            await stop_producer(self.producer, STOP_S)
+        for sent in list(self._under_way):
+            if not sent.done():  # a producer that is stopped by force says nothing of it
+                sent.set_exception(ProducerClosed())
+
+    async def _send(self, batch: BatchBuilder, topic: str, partition: int) -> Sent:
+        batch.close()
+        sent: Sent = await self.producer.send_batch(batch, topic, partition=partition)
+        self._under_way.add(sent)
+        sent.add_done_callback(self._settled)
+        return sent
+
+    def _settled(self, sent: Sent) -> None:
+        """Look at what became of a batch, also where nobody waits for it any more."""
+        self._under_way.discard(sent)
+        arrived = not sent.cancelled() and sent.exception() is None  # looked at each time, or asyncio complains
+        self.failed = self.failed or not arrived
+
+
+class Delivery:
+    """The way out of one partition's scores and dead letters, and with them of its input offset."""
+
+    def __init__(self, settings: Settings, partition: TopicPartition, commit: Commit) -> None:
+        """Make the producer that the delivery mode asks for; ``commit`` commits outside a transaction."""
+        self._settings, self._partition, self._commit = settings, partition, commit
+        self.in_transactions = settings.delivery == "exactly_once"
+        name = f"{settings.group}-{partition.topic}-{partition.partition}"
+        producer = (
+            kafka.transactional_producer(settings, name)
+            if self.in_transactions
+            else kafka.idempotent_producer(settings)
+        )
+        self._outbox, self._sent = Outbox(producer), list[Sent]()
+
+    async def start(self) -> None:
+        """Become the partition's only writer."""
+        await self._outbox.start()
+
+    async def begin(self) -> None:
+        """Start a transaction, where there are transactions."""
+        if self.in_transactions:
+            await self._outbox.producer.begin_transaction()
+
+    async def send(self, scores: Iterable[Scores], dead_letters: Iterable[DeadLetter]) -> None:
+        """Send the scores and dead letters of a chunk."""
+        settings, number = self._settings, self._partition.partition
+        letters = [(letter.key, letter.value, list(letter.headers)) for letter in dead_letters]
+        try:
+            for part in scores:
+                self._sent += await self._outbox.send(settings.scores_topic, number, score_messages(part))
+            self._sent += await self._outbox.send(settings.dlq_topic, number, letters)
+        except AssertionError:  # what aiokafka says of every batch that comes after a refused one
+            for sent in self._sent:
+                if sent.done():
+                    sent.result()
+            raise
+
+    async def commit(self, offset: OffsetAndMetadata) -> None:
+        """Make all that was sent visible together with the input offset.
+
+        Every batch is awaited first: aiokafka would commit a transaction although a batch of it has failed.
+        """
+        sent, self._sent = self._sent, []
+        await asyncio.gather(*sent)
+        if self.in_transactions:
+            await self._outbox.producer.send_offsets_to_transaction({self._partition: offset}, self._settings.group)
+            await self._outbox.producer.commit_transaction()
+        else:
+            await self._commit(self._partition, offset)
+
+    async def close(self) -> None:
+        """Stop the producer; an open transaction is settled by the next owner or the broker."""
+        await self._outbox.close()
+
+
+class AlertDelivery:
+    """The way out of a worker's alerts: they leave at once; a repeat after a crash is byte-identical."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Start with no producer."""
+        self._settings = settings
+        self._outbox: Outbox | None = None
+        self._starting = asyncio.Lock()
+
+    async def send(self, partition: int, alerts: list[Alert]) -> list[Sent]:
+        """Send alerts; return what must be settled before their records are committed."""
+        if not alerts:
+            return []
+        outbox = await self._open()
+        messages: list[Message] = [(alert.customer_id.encode(), codec.encode(alert), []) for alert in alerts]
+        try:
+            return await outbox.send(self._settings.alerts_topic, partition, messages)
+        except Exception:
+            outbox.failed = True
+            raise
+
+    async def settle(self, sent: list[Sent]) -> None:
+        """Wait until what was sent has arrived."""
+        await asyncio.gather(*sent)
+
+    async def close(self) -> None:
+        """Stop the producer."""
+        outbox, self._outbox = self._outbox, None
+        if outbox is not None:
+            await outbox.close()
+
+    async def _open(self) -> Outbox:
+        async with self._starting:
+            if self._outbox is not None and self._outbox.failed:
+                await self.close()
+            if self._outbox is None:
+                outbox = Outbox(kafka.idempotent_producer(self._settings))
+                try:
+                    await outbox.start()
+                except BaseException:  # also when the partition is taken away meanwhile: it must not live on
+                    await outbox.close()
+                    raise
+                self._outbox = outbox
+            return self._outbox
+
+
+def score_messages(scores: Scores) -> list[Message]:
+    """Return the scores of a batch as messages keyed by customer."""
+    content, starts = scores.messages.tobytes(), scores.starts.tolist()
+    return [
+        (customer, content[first:end], [])
+        for customer, first, end in zip(scores.customers, starts, starts[1:], strict=False)
+    ]

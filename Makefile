@@ -4,6 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 EXTRAS := train,dev
+KAFKA := .cache/kafka
 
 # The first Python that runs and fits: a shim may be on the path with nothing behind it.
 FITS := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
@@ -11,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	"$$p" -c '$(FITS)' >/dev/null 2>&1 && command -v "$$p" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test check bench clean
+.PHONY: help venv kafka test check bench clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
@@ -35,7 +36,19 @@ $(READY): pyproject.toml
 	fi
 	@touch $@
 
-test: $(READY)  ## Run all tests
+kafka: $(KAFKA)/.ready  ## Fetch the Apache Kafka that the integration tests run against
+
+$(KAFKA)/.ready: tests/kit/pom.xml
+	@if ! command -v mvn >/dev/null; then \
+		echo "Expected Maven (mvn) on the path, found none; install it (Debian: maven)." >&2; \
+		exit 1; \
+	fi
+	rm -rf $(KAFKA) $(KAFKA).part
+	mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(KAFKA).part
+	touch $(KAFKA).part/.ready
+	mv $(KAFKA).part $(KAFKA)
+
+test: $(READY)  ## Run all tests; those on a real Kafka or Redis skip where these are missing
 	$(PY) -m pytest
 
 check: $(READY)  ## Check format, lint and types

@@ -10,7 +10,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-CORE = {"aiokafka", "faust", "mode", "msgspec", "numba", "numpy", "onnxruntime", "pyarrow", "redis"}
+CORE = {
+    "aiokafka",
+    "faust",
+    "mode",
+    "msgspec",
+    "numba",
+    "numpy",
+    "onnxruntime",
+    "prometheus_client",
+    "pyarrow",
+    "redis",
+    "uvloop",
+}
 TRAIN = {"keras", "matplotlib", "onnx", "sklearn", "tensorflow", "tf2onnx"}
 
 MAY_IMPORT = {

@@ -13,7 +13,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("schemas", "stream_app", "training")
-CORE = {"aiokafka", "faust-streaming", "msgspec", "numba", "numpy", "onnxruntime", "pyarrow", "redis"}
+CORE = {
+    "aiokafka",
+    "faust-streaming",
+    "msgspec",
+    "numba",
+    "numpy",
+    "onnxruntime",
+    "prometheus-client",
+    "pyarrow",
+    "redis",
+    "uvloop",
+}
 LEFT_BY_TOOLS = {".pyc", ".nbi", ".nbc"}
 
 

@@ -1,0 +1,1 @@
+"""Starts the real parts that tests need: Kafka, Redis, workers as processes."""

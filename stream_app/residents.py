@@ -1,5 +1,6 @@
 """The rows of one partition that are in memory: one matrix, where each customer stands in it, and what has changed."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
@@ -19,6 +20,7 @@ class Residents:
         """Start with no row."""
         self._place: dict[bytes, int] = {}
         self._customers: list[bytes] = []
+        self._slices = defaultdict[int, list[bytes]](list)
         self._changed: NDArray[np.bool_] = np.zeros(_FIRST_ROWS, np.bool_)
         self.matrix: NDArray[np.float32] = np.zeros((_FIRST_ROWS, row_width), np.float32)
 
@@ -48,6 +50,8 @@ class Residents:
         self._changed[first:needed] = False
         self._place.update(zip(customers, range(first, needed), strict=True))
         self._customers += customers
+        for customer in customers:
+            self._slices[slice_of(customer)].append(customer)
 
     def places(self, customers: list[bytes]) -> NDArray[np.int64]:
         """Return the index of each customer's row in ``matrix``, int64 [n]; all must be in memory."""
@@ -56,7 +60,7 @@ class Residents:
 
     def slice(self, number: int) -> list[bytes]:
         """Return the customers in memory of a slice, in the byte order of their ids."""
-        return sorted(customer for customer in self._place if slice_of(customer) == number)
+        return sorted(self._slices.get(number, ()))
 
     def mark_changed(self, places: NDArray[np.int64]) -> None:
         """Remember that rows were changed since the last ``take_changed``."""
@@ -79,6 +83,7 @@ class Residents:
         customers, rows = [self._customers[k] for k in places.tolist()], self.matrix[places]
         self._place.clear()
         self._customers.clear()
+        self._slices.clear()
         self._changed[:] = False
         self.enter(customers, rows)
         self._changed[: len(customers)] = True

@@ -86,7 +86,7 @@ class Ends:
     ],
 )
 def test_a_relay_is_at_the_end_only_when_all_partitions_are_whoever_has_them(
-    monkeypatch: pytest.MonkeyPatch, own: int, others: int | None, expected: bool
+    monkeypatch: pytest.MonkeyPatch, own: int, others: int | None, *, expected: bool
 ) -> None:
     async def committed(*_: object) -> int | None:
         return others

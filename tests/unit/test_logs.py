@@ -22,9 +22,12 @@ PRECIOUS = "s3cret-Ä\"'"
 
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
-    """Give all loggers back as they were."""
+    """Begin with loggers that nobody has touched, and give all back as they were."""
     loggers = [logging.getLogger(name) for name in LOGGERS]
     before = [(logger.level, list(logger.handlers), list(logger.filters)) for logger in loggers]
+    for logger in loggers[1:]:
+        logger.setLevel(logging.NOTSET)
+        logger.handlers[:], logger.filters[:] = [], []
     yield
     for logger, (level, handlers, filters) in zip(loggers, before, strict=True):
         logger.setLevel(level)

@@ -20,6 +20,7 @@ from stream_app.steps.stages import Chunk
 _log: Final = logging.getLogger(__name__)
 POLL_MS: Final = 20
 """No longer, because a partition that gets room meanwhile would wait as long."""
+REBALANCE_S: Final = 2.0
 STOP_S: Final = 1.5
 _NOT_SOUGHT: Final = -1
 
@@ -75,7 +76,16 @@ class KafkaSource:
             OffsetOutOfRangeError: the log no longer has what comes next; its first argument maps partitions to offsets.
             KafkaError: nothing can be fetched.
         """
-        records = await self._joined.getmany(*wanted, timeout_ms=POLL_MS)
+        self._join_anew_if_broken()
+        try:
+            async with asyncio.timeout(REBALANCE_S):  # it waits for the end of a rebalance, however long
+                records = await self._joined.getmany(*wanted, timeout_ms=POLL_MS)
+        except TimeoutError:  # nothing was taken out: aiokafka waits only before it does
+            return []
+        except Exception:  # what it had taken out for other partitions before one failed is lost to us
+            for name in self._joined.assignment() & self._position.keys() & set(wanted):
+                self._joined.seek(name, self._position[name])
+            raise
         return [self._fetched(name, part) for name, part in records.items()]
 
     def check(self) -> None:
@@ -84,6 +94,7 @@ class KafkaSource:
         Raises:
             KafkaError: such as a group that this user may not use.
         """
+        self._join_anew_if_broken()
         self._joined._coordinator.check_errors()  # noqa: SLF001  (`getmany` does it, and nothing else that is public)
 
     async def committed(self, partition: TopicPartition) -> OffsetAndMetadata | None:
@@ -100,8 +111,13 @@ class KafkaSource:
         """Return how many records each assigned partition is behind what the broker last told."""
         if self._consumer is None:
             return {}
-        ends = {name: self._consumer.last_stable_offset(name) for name in self._consumer.assignment()}
-        return {name: max(end - self._position.get(name, end), 0) for name, end in ends.items() if end is not None}
+        subscription = self._consumer._subscription.subscription  # noqa: SLF001  (its position is past aborted records)
+        states = {name: subscription.assignment.state_value(name) for name in self._consumer.assignment()}
+        return {
+            name: max(state.lso - state.position, 0)
+            for name, state in states.items()
+            if state.lso is not None and state.has_valid_position
+        }
 
     def silent_s(self, partition: TopicPartition) -> float:
         """Return for how many seconds no fetch of a partition has been answered; 0 before the first."""
@@ -122,6 +138,13 @@ class KafkaSource:
     async def commit(self, partition: TopicPartition, offset: OffsetAndMetadata) -> None:
         """Commit an offset outside a transaction."""
         await self._joined.commit({partition: offset})
+
+    def _join_anew_if_broken(self) -> None:
+        """Join the group anew where a task of its coordinator has failed: aiokafka starts no other by itself."""
+        coordinator = self._joined._coordinator  # noqa: SLF001  (no public way tells or mends it)
+        tasks = (coordinator._heartbeat_task, coordinator._commit_refresh_task)  # noqa: SLF001
+        if any(task and task.done() and not task.cancelled() and task.exception() for task in tasks):
+            coordinator.request_rejoin()
 
     def _fetched(self, name: TopicPartition, records: list[ConsumerRecord]) -> Fetched:
         start = self._position.get(name, _NOT_SOUGHT)

@@ -161,7 +161,10 @@ class Worker:
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            await self._look()
+            try:
+                await self._look()
+            except Exception:  # noqa: BLE001  (whatever it is, looking goes on)
+                _log.exception("could not look whether Redis and the topics are as they must be")
 
     async def _look(self) -> None:
         """Note what is wrong with Redis and with Kafka's topics; make output topics that are not there."""
@@ -199,7 +202,8 @@ class Worker:
         """Yield what keeps partitions that are open from moving."""
         now, lag, silent = asyncio.get_running_loop().time(), self.source.lag(), list[int]()
         for name, partition in self.engine.partitions.items():
-            behind = lag.get(name, 0)
+            waiting = max((self.source.delivered(name) or 0) - partition.progress.position, 0)
+            behind = lag.get(name, 0) + waiting
             if partition.progress.opened and behind and now - partition.progress.moved_s > STUCK_S:
                 yield (
                     f"Expected partition {name.partition} to move, found it {behind} records behind and where it was "

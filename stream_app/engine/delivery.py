@@ -60,8 +60,9 @@ class Outbox:
 
     async def close(self) -> None:
         """Stop the producer, whatever state it is in, and tell whoever still waits for a batch."""
+        stopping = asyncio.ensure_future(stop_producer(self.producer, STOP_S))
         with contextlib.suppress(Exception):  # it is not used again, and what it held was not committed
-            await stop_producer(self.producer, STOP_S)
+            await asyncio.shield(stopping)  # who is cancelled here must not leave behind what goes on sending
         for sent in list(self._under_way):
             if not sent.done():  # a producer that is stopped by force says nothing of it
                 sent.set_exception(ProducerClosed())
@@ -159,7 +160,7 @@ class AlertDelivery:
 
     async def settle(self, sent: list[Sent]) -> None:
         """Wait until what was sent has arrived."""
-        await asyncio.gather(*sent)
+        await asyncio.shield(asyncio.gather(*sent))  # batches of other partitions go by the same producer
 
     async def close(self) -> None:
         """Stop the producer."""

@@ -15,6 +15,8 @@ from stream_app.store.port import RowStore
 
 _log: Final = logging.getLogger(__name__)
 PROBE_S: Final = 1.0
+PROBED_S: Final = 10.0
+"""A store that is away for one partition must not keep the others from being looked after."""
 PER_PARTITION_S: Final = 0.003
 """What a commit costs; with many partitions the interval grows, so that commits do not crowd out the work."""
 ROOM_S: Final = 0.05
@@ -29,9 +31,12 @@ class Engine:
         self._room = asyncio.Event()
         self._around, self._store = around, store
         self._probing: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def assign(self, names: Iterable[TopicPartition]) -> None:
-        """Own these partitions from now on, and no others."""
+        """Own these partitions from now on, and no others; none where everything is being let go."""
+        if self._closed:
+            return
         await self.revoke()
         settings, names = self._around.settings, sorted(names)
         commit_s = max(settings.commit_ms / 1000, PER_PARTITION_S * len(names))
@@ -52,6 +57,7 @@ class Engine:
 
     async def close(self) -> None:
         """Let go of everything."""
+        self._closed = True
         await self.revoke()
         if self._probing is not None:
             self._probing.cancel()
@@ -85,7 +91,7 @@ class Engine:
     async def _probe(self) -> None:
         while True:
             await asyncio.sleep(PROBE_S)
-            probes = [partition.probe() for partition in list(self.partitions.values())]
+            probes = [asyncio.wait_for(partition.probe(), PROBED_S) for partition in list(self.partitions.values())]
             for outcome in await asyncio.gather(*probes, return_exceptions=True):
                 if isinstance(outcome, Exception):
                     _log.info("probe: %s", type(outcome).__name__)

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("schemas", "stream_app", "training")
 CORE = {
     "aiokafka",
+    "cramjam",
     "faust-streaming",
     "msgspec",
     "numba",

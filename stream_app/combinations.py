@@ -34,7 +34,7 @@ def problems(settings: Settings) -> Iterator[str]:
 def is_place(text: str) -> bool:
     """Return whether a text is host:port."""
     found = _PLACE.fullmatch(text)
-    return found is not None and int(found[2]) <= _PORTS
+    return found is not None and 1 <= int(found[2]) <= _PORTS
 
 
 def _of_kafka(settings: Settings) -> Iterator[str]:

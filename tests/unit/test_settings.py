@@ -275,6 +275,7 @@ def test_variables_of_tests_and_of_kubernetes_are_none_of_ours(name: str, value:
         ({"FORETELL_KAFKA": "kafka://a:1"}, "found 'kafka://a:1'"),
         ({"FORETELL_KAFKA": "a:65536"}, "Expected brokers as host:port"),
         ({"FORETELL_WEB": "8080"}, "Expected host:port in FORETELL_WEB, found '8080'"),
+        ({"FORETELL_WEB": "127.0.0.1:0"}, "Expected host:port in FORETELL_WEB, found '127.0.0.1:0'"),
         ({"FORETELL_GROUP": "a b"}, "letters, digits, dots, _ and - in FORETELL_GROUP, found 'a b'"),
         ({"FORETELL_GROUP": "x" * 201}, "in FORETELL_GROUP"),
         ({"FORETELL_INSTANCE": "a/b"}, "in FORETELL_INSTANCE"),

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.protocol.fetch import FetchRequest
 
 from stream_app import kafka_errors
 from stream_app.kafka_errors import sentence
@@ -40,6 +42,8 @@ METADATA_MS: Final = 5_000
 """Partitions that are added to the input must be noticed before many customers have moved to them."""
 TRANSACTION_TIMEOUT_MS: Final = 15_000
 REQUEST_TIMEOUT_MS: Final = 10_000
+_LONGEST_WAIT: Final = 50
+"""How many times ``FETCH_WAIT_MS`` a fetch may wait at most."""
 _RETRY_MS: Final = 20
 _REBALANCE_MS: Final = 5_000
 """What a worker has on top of the session time-out to commit and flush before its partitions go to another."""
@@ -89,18 +93,21 @@ def input_consumer(settings: Settings) -> AIOKafkaConsumer:
         partition_assignment_strategy=[StickyPartitionAssignor],
     )
     pace_metadata(consumer._client)  # noqa: SLF001  (a consumer names its client only privately)
+    give_time_to_look(consumer._client)  # noqa: SLF001  (as above)
     return consumer
 
 
 def reader(settings: Settings) -> AIOKafkaConsumer:
     """Return a consumer without a group that reads committed records; not started."""
-    return AIOKafkaConsumer(
+    consumer = AIOKafkaConsumer(
         **connection(settings),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         fetch_max_wait_ms=FETCH_WAIT_MS,
     )
+    give_time_to_look(consumer._client)  # noqa: SLF001  (as above)
+    return consumer
 
 
 def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafkaProducer:
@@ -136,6 +143,27 @@ def admin(settings: Settings) -> AIOKafkaAdminClient:
     return AIOKafkaAdminClient(**connection(settings))
 
 
+def give_time_to_look(client: AIOKafkaClient) -> None:
+    """Let a consumer's fetches wait longer once one was answered with nothing although there was something.
+
+    A broker whose records stand in too many batches to be looked through within ``FETCH_WAIT_MS`` may give up then
+    (Tansu 0.6 does, at ten thousand batches), and a consumer would never get on.
+    """
+    send, times = client.send, 1
+
+    async def send_and_see(node: int, request: Any, **options: Any) -> Any:  # noqa: ANN401  (passed on)
+        nonlocal times
+        if not isinstance(request, FetchRequest):
+            return await send(node, request, **options)
+        request._max_wait_ms *= times  # noqa: SLF001  (there is no option that can be changed later)
+        answer = await send(node, request, **options)
+        if _gave_up(request, answer):
+            times = min(2 * times, _LONGEST_WAIT)
+        return answer
+
+    client.send = send_and_see
+
+
 def quieten() -> None:
     """Keep what aiokafka logs off the terminal where no log is configured, and its records' content out of every log.
 
@@ -147,6 +175,14 @@ def quieten() -> None:
         logger.setLevel(logging.WARNING)
     if not any(isinstance(known, logging.NullHandler) for known in logger.handlers):
         logger.addHandler(logging.NullHandler())
+
+
+def _gave_up(request: FetchRequest, answer: Any) -> bool:  # noqa: ANN401  (aiokafka ships no types)
+    """Return whether a fetch has got nothing although a partition goes on behind where it was to begin."""
+    begins = {(topic, partition): offset for topic, parts in request.topics for partition, offset, _ in parts}
+    parts = [(topic, *part) for topic, found in answer.topics for part in found]
+    nothing = not any(part[-1] for part in parts)
+    return nothing and any(code == 0 and end > begins[topic, partition] for topic, partition, code, _, end, *_ in parts)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:

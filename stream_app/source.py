@@ -104,8 +104,8 @@ class KafkaSource:
     async def bounds(self, partition: TopicPartition) -> tuple[int, int]:
         """Return the offsets of the first record that the log still has and behind the last."""
         first = await self._joined.beginning_offsets([partition])
-        end = await self._joined.end_offsets([partition])
-        return int(first[partition]), int(end[partition])
+        end = await offsets.ends(self._joined, [partition])
+        return int(first[partition]), end[partition]
 
     def lag(self) -> dict[TopicPartition, int]:
         """Return how many records each assigned partition is behind what the broker last told."""

@@ -1,4 +1,4 @@
-"""The topics that a worker needs: the input must be there, the outputs are made with as many partitions."""
+"""What a worker needs of the brokers: the input topic, outputs with as many partitions, transactions."""
 
 import logging
 from typing import Any, Final
@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
-from stream_app import kafka
+from stream_app import abilities, kafka
 from stream_app.engine.errors import RefusedError
 from stream_app.settings import Settings, variable
 
@@ -19,8 +19,11 @@ async def prepare(settings: Settings) -> None:
 
     Raises:
         KafkaError: the broker is away, or refuses.
-        RefusedError: the input topic is not there, or an output topic has another number of partitions.
+        RefusedError: the input topic is not there, an output topic has another number of partitions, or the brokers
+            have no transactions and the delivery needs them.
     """
+    if settings.delivery == "exactly_once" and not await abilities.can_number(settings):
+        raise RefusedError(abilities.no_transactions(settings))
     source, outputs = settings.transactions_topic, (settings.scores_topic, settings.alerts_topic, settings.dlq_topic)
     client = kafka.admin(settings)
     try:

@@ -14,10 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 GRACE_S = 2.0
 """How long a thread that was told to stop may take for it."""
 
-# Before anything imports numba, TensorFlow or matplotlib; subprocesses of tests inherit it.
+# Before anything imports numba or TensorFlow; subprocesses of tests inherit it.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".cache" / "numba"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("MPLBACKEND", "agg")
 
 # `ci` tries the same examples in every run; `pytest --hypothesis-profile dev` searches for new ones.
 settings.register_profile("ci", derandomize=True, database=None, deadline=None, print_blob=True)

@@ -19,18 +19,17 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
-from stream_app import kafka
+from stream_app import abilities, kafka, offsets
 from stream_app.checkup import topics
 from stream_app.checkup.cluster import Cluster, cluster_of, configs_of, group_of
 from stream_app.checkup.finding import Finding, Level, fail, ok, warn
-from stream_app.checkup.wire import Broker
 from stream_app.kafka_errors import unreachable
-from stream_app.settings import Settings, variable
+from stream_app.settings import Settings
+from stream_app.wire import Broker
 
 LOOK_S: Final = 15.0
 _STOP_S: Final = 2.0
-_INIT_PRODUCER_ID: Final = 22
-_SPEAKS: Final = {"Produce": 0, "Fetch": 1, "InitProducerId": _INIT_PRODUCER_ID}
+_SPEAKS: Final = {"Produce": 0, "Fetch": 1, "InitProducerId": 22}
 _TOLD: Final = (KafkaError, OSError, NotImplementedError)
 """aiokafka raises the last where broker and client have no version of a request in common."""
 
@@ -92,7 +91,7 @@ class Kafka:
             yield finding
         for finding in await _of_group(broker, self.partitions, settings):
             yield finding
-        yield await _of_delivery(versions, cluster, settings)
+        yield await _of_delivery(cluster, settings)
 
 
 async def _opened(place: str, settings: Settings) -> Broker | Finding:
@@ -165,21 +164,23 @@ async def _bounds(settings: Settings, partitions: int) -> dict[int, tuple[int, i
     consumer = kafka.reader(settings)
     try:
         await consumer.start()
-        first, end = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+        first, end = await consumer.beginning_offsets(places), await offsets.ends(consumer, places)
     finally:
         await consumer.stop()
     return {place.partition: (first[place], end[place]) for place in places}
 
 
-async def _of_delivery(versions: Versions, cluster: Cluster, settings: Settings) -> Finding:
+async def _of_delivery(cluster: Cluster, settings: Settings) -> Finding:
     """Return whether output can leave as the settings want it: tried, and taken back."""
     in_transactions = settings.delivery == "exactly_once"
     subject = "transactions" if in_transactions else "delivery"
-    if _INIT_PRODUCER_ID not in versions:
-        text = (
-            "Expected a broker with idempotent producers and transactions, found one without; use Apache Kafka, or "
-            f"{variable('delivery')} at_least_once, with which a broker's restart may repeat scores."
-        )
+    try:
+        async with asyncio.timeout(LOOK_S):
+            numbered = await abilities.can_number(settings)
+    except _TOLD as error:
+        return fail(subject, _sentence(error, settings))
+    if not numbered:
+        text = abilities.no_transactions(settings)
         return fail(subject, text) if in_transactions else warn(subject, text)
     name = f"{settings.group}-doctor-{secrets.token_hex(4)}"
     producer = kafka.transactional_producer(settings, name) if in_transactions else kafka.idempotent_producer(settings)

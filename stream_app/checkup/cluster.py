@@ -11,8 +11,8 @@ from aiokafka.errors import for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 
-from stream_app.checkup.wire import Broker, DescribeGroupsRequest, MetadataRequest
 from stream_app.settings import Settings
+from stream_app.wire import Broker, DescribeGroupsRequest, MetadataRequest
 
 _GROUP: Final = 0
 _UNTOLD: Final = -(1 << 31)
@@ -101,11 +101,14 @@ async def group_of(broker: Broker, settings: Settings, partitions: int) -> Group
 async def configs_of(
     client: AIOKafkaAdminClient, kind: ConfigResourceType, names: Iterable[str], wanted: Iterable[str]
 ) -> dict[str, dict[str, str]]:
-    """Return the wanted configuration of topics or brokers by name; without those that may not be looked at."""
-    entries = dict.fromkeys(wanted)
-    answers = await client.describe_configs([ConfigResource(kind, name, entries) for name in names])
+    """Return the wanted configuration of topics or brokers by name; without those that may not be looked at.
+
+    All of it is asked for: there are brokers that hang up when asked for some.
+    """
+    chosen = frozenset(wanted)
+    answers = await client.describe_configs([ConfigResource(kind, name) for name in names])
     return {
-        resource[3]: {entry[0]: entry[1] for entry in resource[4]}
+        resource[3]: {entry[0]: entry[1] for entry in resource[4] if entry[0] in chosen}
         for answer in answers
         for resource in answer.resources
         if resource[0] == 0

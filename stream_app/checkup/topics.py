@@ -57,6 +57,12 @@ def topic_findings(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
             )
         else:
             yield from _of_topic(name, found, _WRITE, len(cluster.brokers))
+    if any(topic.allowed is None for topic in cluster.topics.values()):
+        yield warn(
+            "permissions",
+            "Expected to see what is allowed on the topics, found brokers that do not tell; look yourself, or use "
+            "Apache Kafka 2.3 or newer.",
+        )
 
 
 def config_findings(configs: Mapping[str, Mapping[str, str]], settings: Settings) -> Iterator[Finding]:
@@ -161,10 +167,6 @@ def _of_topic(name: str, topic: Topic, needed: frozenset[Operation], brokers: in
     if topic.allowed is not None and not needed <= topic.allowed:
         missing = ", ".join(sorted(operation.name.title() for operation in needed - topic.allowed))
         yield fail(subject, f"Expected to be allowed {missing}, found it refused; allow it on this topic.")
-    elif topic.allowed is None:
-        yield warn(
-            subject, "Expected to see what is allowed on it, found a broker that does not tell; upgrade to Kafka 2.3."
-        )
     if topic.copies == 1 and brokers >= _MANY:
         yield warn(
             subject,

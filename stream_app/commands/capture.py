@@ -61,7 +61,7 @@ async def capture(settings: Settings, topic: str, out: Path, progress: "Progress
     from aiokafka import TopicPartition
 
     from schemas.atomic import atomic_file
-    from stream_app import kafka
+    from stream_app import kafka, offsets
     from stream_app.commands.broker import PATIENCE_S, BrokerError, opened, partitions_of, translated
     from stream_app.offline.capture import CaptureFile
 
@@ -70,7 +70,7 @@ async def capture(settings: Settings, topic: str, out: Path, progress: "Progress
     async with opened(lambda: kafka.reader(settings), settings, PATIENCE_S) as consumer:
         with translated(settings, topic):
             consumer.assign(names)
-            first, ends = await consumer.beginning_offsets(names), await consumer.end_offsets(names)
+            first, ends = await consumer.beginning_offsets(names), await offsets.ends(consumer, names)
         total, done, found = sum(ends[name] - first[name] for name in names), 0, 0
         with atomic_file(out) as part, CaptureFile(part, partitions) as file:
             for name in names:

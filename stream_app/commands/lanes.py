@@ -18,7 +18,7 @@ from aiokafka.errors import IllegalOperation, KafkaError, NoOffsetForPartitionEr
 from aiokafka.structs import OffsetAndMetadata
 
 from schemas import codec
-from stream_app import kafka
+from stream_app import abilities, kafka
 from stream_app.commands.broker import FOR_EVER, BrokerError, is_refusal, opened, partitions_of, translated
 from stream_app.offline.log import partition_of
 from stream_app.offsets import committed_offset
@@ -144,6 +144,11 @@ class Relay(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships 
             self._settings, target, FOR_EVER, "make it with `foretell publish --create PARTITIONS`, or correct the name"
         )
         self._source_partitions = await partitions_of(self._settings, self._topic, FOR_EVER, "correct the name")
+        with translated(self._settings):
+            numbered = await abilities.can_number(self._settings)
+        if not numbered:
+            instead = f"`foretell capture --topic {self._topic}` and `foretell publish`, which copy once"
+            raise BrokerError(abilities.no_transactions(self._settings, instead))
         async with opened(lambda: kafka.input_consumer(self._settings), self._settings, FOR_EVER) as consumer:
             consumer.subscribe([self._topic], listener=self)
             try:

@@ -6,6 +6,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from stream_app.commands.broker import say, translated
+from stream_app.offsets import ends
 from stream_app.settings import Settings
 
 SILENT_S: Final = 10.0
@@ -31,7 +32,7 @@ class Listening:
         with translated(self._settings, self._names[0].topic):
             self._consumer.assign(self._names)
             if at_end:
-                for name, end in (await self._consumer.end_offsets(self._names)).items():
+                for name, end in (await ends(self._consumer, self._names)).items():
                     self._consumer.seek(name, end)
 
     async def fetch(self) -> list[ConsumerRecord]:

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.messages import Score
-from stream_app import kafka
+from stream_app import kafka, offsets
 from stream_app.commands.orders import OrderError, topics
 from stream_app.settings import Settings
 
@@ -26,8 +26,6 @@ async def newest_score(settings: Settings) -> Score | None:
     """
     topic = settings.scores_topic
     places = [TopicPartition(topic, number) for number in range((await topics(settings)).get(topic, 0))]
-    if not places:  # and a consumer that is stopped before its tasks have begun raises CancelledError
-        return None
     if not places:  # and aiokafka cannot stop a consumer that has done nothing since its start
         return None
     consumer = kafka.reader(settings)
@@ -42,7 +40,7 @@ async def newest_score(settings: Settings) -> Score | None:
 
 
 async def _newest(consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> Score | None:
-    first, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+    first, ends = await consumer.beginning_offsets(places), await offsets.ends(consumer, places)
     waiting = {place for place in places if first[place] < ends[place]}
     if waiting:
         consumer.assign(waiting)

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.structs import RecordMetadata
 
 from schemas.errors import ForetellError
-from stream_app import kafka
+from stream_app import abilities, kafka
 from stream_app.settings import Settings
 
 START_S: Final = 20.0
@@ -84,7 +84,11 @@ async def opened(settings: Settings) -> AsyncIterator[Desk]:
     if settings.transactions_topic not in found:
         missing = UnknownTopicOrPartitionError()
         raise OrderError(kafka.sentence(missing, settings, settings.transactions_topic))
-    producer = kafka.idempotent_producer(settings)
+    try:
+        numbered = await abilities.can_number(settings)
+    except (KafkaError, OSError) as error:
+        raise OrderError(kafka.sentence(error, settings)) from error
+    producer = kafka.idempotent_producer(settings, idempotent=numbered)
     try:
         try:
             await asyncio.wait_for(producer.start(), START_S)

@@ -17,28 +17,37 @@ NOTICE_S: Final = 10.0
 
 
 class Outgoing:
-    """An idempotent producer's records into one topic.
+    """A producer's records into one topic.
 
     A partition has one batch under way and one that waits, so memory stays bounded however fast records come. Batches
     are repeated until the broker answers, and the broker knows a repeated one by its numbers: an outage is waited out,
-    however long. What it refuses for good ends the sending.
+    however long. What it refuses for good ends the sending. A broker that does not number what comes may have a
+    repeated batch twice, and would take what comes after a refused one: there the next batch waits for the answer.
     """
 
     def __init__(
-        self, producer: AIOKafkaProducer, topic: str, waiting: Callable[[int], None], notice_s: float = NOTICE_S
+        self,
+        producer: AIOKafkaProducer,
+        topic: str,
+        waiting: Callable[[int], None],
+        *,
+        numbered: bool = True,
+        notice_s: float = NOTICE_S,
     ) -> None:
         """Take over a started producer.
 
         Args:
-            producer: idempotent, started; nothing else may send through it.
+            producer: started; nothing else may send through it.
             topic: where records go.
             waiting: told once in an outage how many records wait for an answer.
+            numbered: whether the broker numbers what comes; the producer is idempotent then.
             notice_s: after how long without an answer.
         """
         never_expire(producer)
         self.acknowledged = self._sent = 0
-        self._producer, self._topic, self._waiting = producer, topic, waiting
+        self._producer, self._topic, self._waiting, self._numbered = producer, topic, waiting, numbered
         self._under_way = set[asyncio.Future[RecordMetadata]]()
+        self._former = dict[int, asyncio.Future[RecordMetadata]]()
         self._error: BaseException | None = None
         self._told_at, self._notice_s = -1, notice_s
 
@@ -69,14 +78,14 @@ class Outgoing:
             KafkaError: the broker has refused a batch.
         """
         while self._under_way:
-            done, _ = await asyncio.wait(self._under_way, timeout=self._notice_s)
-            if not done:
-                self._notice()
+            await self._wait_for(self._under_way)
         self._check()
 
     async def _send(self, batch: BatchBuilder, partition: int) -> None:
         batch.close()
         records = batch.record_count()
+        while not self._numbered and partition in self._former and not self._former[partition].done():
+            await self._wait_for({self._former[partition]})
         while True:
             self._check()
             try:
@@ -85,6 +94,7 @@ class Outgoing:
             except KafkaTimeoutError:  # the partition's former batch is still waiting; this one has not been taken
                 self._notice()
         self._sent += records
+        self._former[partition] = future
         self._under_way.add(future)
         future.add_done_callback(lambda done: self._answered(done, records))
 
@@ -96,6 +106,11 @@ class Outgoing:
             self.acknowledged += records
         else:
             self._error = self._error or done.exception()
+
+    async def _wait_for(self, sent: set[asyncio.Future[RecordMetadata]]) -> None:
+        done, _ = await asyncio.wait(sent, timeout=self._notice_s)
+        if not done:
+            self._notice()
 
     def _check(self) -> None:
         if self._error is not None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from stream_app import kafka
+from stream_app import abilities, kafka
 from stream_app.commands.broker import (
     FOR_EVER,
     BrokerError,
@@ -26,8 +26,8 @@ from stream_app.offline.log import Log, partition_of
 from stream_app.offline.shipment import Part, captured_partitions, clipped, parts
 from stream_app.settings import Settings
 
-TICK_S: Final = 0.005
-"""Records that fall due within it leave together."""
+TICK_S: Final = 0.02
+"""Records that fall due within it leave together: brokers prefer fewer batches to many small ones."""
 LAST_ANSWERS_S: Final = 2.0
 _KEYS_KNOWN: Final = 1 << 20
 
@@ -73,8 +73,13 @@ class Publication:
         captured = captured_partitions(log)
         self._partitions = await self._topic_partitions()
         loop = asyncio.get_running_loop()
-        async with opened(lambda: kafka.idempotent_producer(self._settings), self._settings, FOR_EVER) as producer:
-            self._outgoing = outgoing = Outgoing(producer, self._topic, self._waiting)
+        with translated(self._settings, self._topic):
+            numbered = await abilities.can_number(self._settings)
+        if not numbered:
+            say(abilities.repeats(self._settings))
+        make = partial(kafka.idempotent_producer, self._settings, idempotent=numbered)
+        async with opened(make, self._settings, FOR_EVER) as producer:
+            self._outgoing = outgoing = Outgoing(producer, self._topic, self._waiting, numbered=numbered)
             self._started = loop.time()
             try:
                 with translated(self._settings, self._topic):

@@ -12,7 +12,7 @@ from aiokafka.structs import OffsetAndMetadata, RecordMetadata
 
 from schemas import codec
 from schemas.messages import Alert
-from stream_app import kafka
+from stream_app import abilities, kafka
 from stream_app.outage import stop_producer
 from stream_app.settings import Settings
 from stream_app.steps.encode import DeadLetter, Scores
@@ -36,10 +36,17 @@ class Outbox:
         failed: whether a batch has failed; an idempotent producer refuses all from then on.
     """
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        """Take over a producer that is not started."""
+    def __init__(self, producer: AIOKafkaProducer, *, numbered: bool = True) -> None:
+        """Take over a producer that is not started.
+
+        Args:
+            producer: what sends.
+            numbered: whether the broker numbers what comes, so that it refuses what comes after a batch that failed.
+                Else a partition's next batch is handed over only when the former one has arrived.
+        """
         self.producer, self.failed = producer, False
         self._under_way: set[Sent] = set()
+        self._numbered, self._former = numbered, dict[tuple[str, int], Sent]()
 
     async def start(self) -> None:
         """Start the producer; a transactional one fences its predecessor and settles its open transaction."""
@@ -69,7 +76,10 @@ class Outbox:
 
     async def _send(self, batch: BatchBuilder, topic: str, partition: int) -> Sent:
         batch.close()
+        if not self._numbered and (former := self._former.get((topic, partition))) is not None:
+            await asyncio.shield(former)
         sent: Sent = await self.producer.send_batch(batch, topic, partition=partition)
+        self._former[topic, partition] = sent
         self._under_way.add(sent)
         sent.add_done_callback(self._settled)
         return sent
@@ -85,25 +95,25 @@ class Delivery:
     """The way out of one partition's scores and dead letters, and with them of its input offset."""
 
     def __init__(self, settings: Settings, partition: TopicPartition, commit: Commit) -> None:
-        """Make the producer that the delivery mode asks for; ``commit`` commits outside a transaction."""
+        """Start with no producer; ``commit`` commits outside a transaction."""
         self._settings, self._partition, self._commit = settings, partition, commit
         self.in_transactions = settings.delivery == "exactly_once"
-        name = f"{settings.group}-{partition.topic}-{partition.partition}"
-        producer = (
-            kafka.transactional_producer(settings, name)
-            if self.in_transactions
-            else kafka.idempotent_producer(settings)
-        )
-        self._outbox, self._sent = Outbox(producer), list[Sent]()
+        self._outbox: Outbox | None = None
+        self._sent = list[Sent]()
 
     async def start(self) -> None:
-        """Become the partition's only writer."""
+        """Become the partition's only writer, by the producer that the delivery mode asks for."""
+        if self.in_transactions:
+            name = f"{self._settings.group}-{self._partition.topic}-{self._partition.partition}"
+            self._outbox = Outbox(kafka.transactional_producer(self._settings, name))
+        else:
+            self._outbox = await _plain_outbox(self._settings)
         await self._outbox.start()
 
     async def begin(self) -> None:
         """Start a transaction, where there are transactions."""
         if self.in_transactions:
-            await self._outbox.producer.begin_transaction()
+            await self._started.producer.begin_transaction()
 
     async def send(self, scores: Iterable[Scores], dead_letters: Iterable[DeadLetter]) -> None:
         """Send the scores and dead letters of a chunk."""
@@ -111,8 +121,8 @@ class Delivery:
         letters = [(letter.key, letter.value, list(letter.headers)) for letter in dead_letters]
         try:
             for part in scores:
-                self._sent += await self._outbox.send(settings.scores_topic, number, score_messages(part))
-            self._sent += await self._outbox.send(settings.dlq_topic, number, letters)
+                self._sent += await self._started.send(settings.scores_topic, number, score_messages(part))
+            self._sent += await self._started.send(settings.dlq_topic, number, letters)
         except AssertionError:  # what aiokafka says of every batch that comes after a refused one
             for sent in self._sent:
                 if sent.done():
@@ -127,14 +137,23 @@ class Delivery:
         sent, self._sent = self._sent, []
         await asyncio.gather(*sent)
         if self.in_transactions:
-            await self._outbox.producer.send_offsets_to_transaction({self._partition: offset}, self._settings.group)
-            await self._outbox.producer.commit_transaction()
+            producer = self._started.producer
+            await producer.send_offsets_to_transaction({self._partition: offset}, self._settings.group)
+            await producer.commit_transaction()
         else:
             await self._commit(self._partition, offset)
 
     async def close(self) -> None:
         """Stop the producer; an open transaction is settled by the next owner or the broker."""
-        await self._outbox.close()
+        if self._outbox is not None:
+            await self._outbox.close()
+
+    @property
+    def _started(self) -> Outbox:
+        if self._outbox is None:
+            message = "the delivery has not been started"
+            raise RuntimeError(message)
+        return self._outbox
 
 
 class AlertDelivery:
@@ -173,7 +192,7 @@ class AlertDelivery:
             if self._outbox is not None and self._outbox.failed:
                 await self.close()
             if self._outbox is None:
-                outbox = Outbox(kafka.idempotent_producer(self._settings))
+                outbox = await _plain_outbox(self._settings)
                 try:
                     await outbox.start()
                 except BaseException:  # also when the partition is taken away meanwhile: it must not live on
@@ -181,6 +200,12 @@ class AlertDelivery:
                     raise
                 self._outbox = outbox
             return self._outbox
+
+
+async def _plain_outbox(settings: Settings) -> Outbox:
+    """Return a way out without transactions, as the brokers can have it; not started."""
+    numbered = await abilities.can_number(settings)
+    return Outbox(kafka.idempotent_producer(settings, idempotent=numbered), numbered=numbered)
 
 
 def score_messages(scores: Scores) -> list[Message]:

@@ -1,6 +1,9 @@
-"""Measures the stream on a real Kafka and a real Redis: how fast a worker drains a topic, how long one record takes.
+"""Measures the stream on real servers: how fast a topic is filled and drained by a worker, how long a record takes.
 
     python -m tests.bench.live --log berka --bundle berka-bundle --records 500000 --rate 2000 --seconds 30
+    python -m tests.bench.live --embedded --rate 1000 3000 --tick-ms 20
+
+The servers are Kafka and Redis, or with --embedded those of the demo, whose memory is told at the end.
 
 Drain: the topic is filled, then one worker starts; the rate is that of the score messages' own times of creation, from
 the first tenth on, so that the start does not count. Latency: from handing a record to the producer until a
@@ -11,24 +14,31 @@ import argparse
 import asyncio
 import os
 import platform
+import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from numpy.typing import NDArray
 
 from schemas import codec, spec_file
 from schemas.progress import SILENT
+from stream_app import abilities, kafka
 from stream_app.offline.folder import SPEC
 from stream_app.offline.log import open_log, partition_of
+from stream_app.settings import Settings
 from tests.bench.replay import repeated
 from tests.bundles import random_bundle
 from tests.integration import live
+from tests.integration.live import Brokers
+from tests.kit import records as raw
+from tests.kit.embedded import Embedded
 from tests.kit.kafka import Kafka
 from tests.kit.processes import Foretell
 from tests.kit.redis import RedisServer
@@ -43,10 +53,23 @@ Times = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Pace:
+    """So many records a second; those that fall due within ``tick_s`` leave together, 0 for each alone."""
+
+    rate: int
+    tick_s: float
+
+    def due_s(self, number: int) -> float:
+        """Return when a record is to leave."""
+        at = number / self.rate
+        return -(-at // self.tick_s) * self.tick_s if self.tick_s else at
+
+
+@dataclass(frozen=True)
 class Bench:
     """What is measured on: servers, a log, a bundle and one delivery mode."""
 
-    kafka: Kafka
+    kafka: Brokers
     servers: dict[str, str]
     folder: Path
     bundle: Path
@@ -66,10 +89,11 @@ class Bench:
         return Foretell(*arguments, environment=topics.environment, folder=self.folder).start()
 
     def drain(self, records: int) -> float:
-        """Return how many records a second a worker takes out of a filled topic."""
+        """Return how many records a second a worker takes out of a filled topic; print how fast that was filled."""
         topics = self.topics("drain")
         with self.run(topics, "publish", self.log, "--create", str(PARTITIONS), "--limit", str(records)) as publish:
             publish.wait(600)
+            print(publish.output.splitlines()[-1], flush=True)
         with self.run(topics, "worker", "--bundle", self.bundle) as worker:
             live.wait_until_scored(self.kafka, topics, 600)
             worker.terminate()
@@ -77,22 +101,23 @@ class Bench:
         start = int(len(times) * TENTH)
         return float((len(times) - start) / ((times[-1] - times[start]) / 1000))
 
-    def latency(self, rate: int, seconds: int) -> Times:
+    def latency(self, pace: Pace, seconds: int) -> Times:
         """Return how many ms each record took, from the producer to a reader of its score."""
         topics = self.topics("latency")
-        self.kafka.make_topic(topics.transactions, PARTITIONS)
+        asyncio.run(raw.make_topic(self.kafka.internal, topics.transactions, PARTITIONS))
         with self.run(topics, "worker", "--bundle", self.bundle) as worker:
             worker.wait_ready()
-            taken = asyncio.run(_paced(self.kafka.internal, topics, _transactions(self.log, rate * seconds), rate))
+            transactions = _transactions(self.log, pace.rate * seconds)
+            taken = asyncio.run(_paced(live.settings_of(topics), topics, transactions, pace))
             worker.terminate()
         return taken
 
 
-async def _paced(options: dict[str, Any], topics: Topics, records: Iterable[tuple[bytes, bytes]], rate: int) -> Times:
+async def _paced(settings: Settings, topics: Topics, records: Iterable[tuple[bytes, bytes]], pace: Pace) -> Times:
     sent: dict[str, float] = {}
     taken: list[float] = []
-    consumer = AIOKafkaConsumer(**options, isolation_level="read_committed", fetch_max_wait_ms=10)
-    producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True)
+    consumer = kafka.reader(settings)
+    producer = kafka.idempotent_producer(settings, idempotent=await abilities.can_number(settings))
     await consumer.start()
     await producer.start()
     consumer.assign([TopicPartition(topics.scores, number) for number in range(PARTITIONS)])
@@ -100,7 +125,7 @@ async def _paced(options: dict[str, Any], topics: Topics, records: Iterable[tupl
     reading = asyncio.create_task(_read(consumer, sent, taken))
     started = time.perf_counter()
     for number, (key, value) in enumerate(records):
-        due = started + number / rate
+        due = started + pace.due_s(number)
         if due > time.perf_counter():
             await asyncio.sleep(due - time.perf_counter())
         name = str(codec.facts(value)["transaction_id"])
@@ -134,13 +159,30 @@ def _transactions(log: Path, most: int) -> Iterator[tuple[bytes, bytes]]:
                 yield key, value
 
 
+@contextmanager
+def _servers(folder: Path, *, embedded: bool) -> Iterator[tuple[Brokers, dict[str, str]]]:
+    """Give brokers to look into, and the variables that name the servers."""
+    if embedded:
+        with Embedded(folder) as running:
+            yield running, running.environment
+            for server in (running.broker, running.store):
+                status = Path(f"/proc/{server.pid}/status")  # of Linux only
+                told = re.search(r"VmHWM:\s*(.*)", status.read_text(encoding="utf-8")) if status.exists() else None
+                print(f"{type(server).__name__}: {told[1] if told else 'an unknown amount'} of memory at most")
+    else:
+        with Kafka.start(folder / "kafka") as broker, RedisServer(folder / "redis").start() as redis:
+            yield broker, broker.environment() | {"FORETELL_REDIS": redis.url}
+
+
 def main() -> None:
-    """Print the machine, the drain rates and the latencies in both delivery modes."""
+    """Print the machine, the drain rates and the latencies in each delivery mode."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--log", type=Path)
     parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--embedded", action="store_true")
     parser.add_argument("--records", type=int, default=100_000)
-    parser.add_argument("--rate", type=int, default=2_000)
+    parser.add_argument("--rate", type=int, nargs="+", default=[2_000])
+    parser.add_argument("--tick-ms", type=float, default=0, help="records that fall due within it leave together")
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--runs", type=int, default=1)
     args = parser.parse_args()
@@ -151,22 +193,25 @@ def main() -> None:
             BankSimulator(seed=1, customers=1000, months=12, difficulty=1.0).write(source, SILENT)
         bundle = args.bundle or random_bundle(work / "bundle", spec_file.load(source / SPEC)).path
         once = open_log(source).records
-        repeated(source, -(-max(args.records, args.rate * args.seconds) // once), work / "log")
+        repeated(source, -(-max(args.records, max(args.rate) * args.seconds) // once), work / "log")
         print(
             f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {PARTITIONS} partitions"
         )
-        with Kafka.start(work / "kafka") as kafka, RedisServer(work / "redis").start() as redis:
-            servers = kafka.environment() | {"FORETELL_REDIS": redis.url}
+        with _servers(work, embedded=args.embedded) as (brokers, servers):
             for _ in range(args.runs):
-                for delivery in ("exactly_once", "at_least_once"):
-                    bench = Bench(kafka, servers, work, bundle, delivery)
-                    drained, taken = bench.drain(args.records), bench.latency(args.rate, args.seconds)
-                    p50, p99 = np.percentile(taken, [50, 99])
-                    print(
-                        f"{delivery}: drain of {args.records:,} at {drained:,.0f} records/s; "
-                        f"at {args.rate:,}/s p50 {p50:.1f} ms, p99 {p99:.1f} ms over {len(taken):,} records",
-                        flush=True,
-                    )
+                for delivery in ("exactly_once", "at_least_once")[args.embedded :]:
+                    _measure(Bench(brokers, servers, work, bundle, delivery), args)
+
+
+def _measure(bench: Bench, args: argparse.Namespace) -> None:
+    print(f"{bench.delivery}: drain of {args.records:,} at {bench.drain(args.records):,.0f} records/s", flush=True)
+    for rate in args.rate:
+        taken = bench.latency(Pace(rate, args.tick_ms / 1000), args.seconds)
+        p50, p99 = np.percentile(taken, [50, 99])
+        print(
+            f"{bench.delivery}: at {rate:,}/s p50 {p50:.1f} ms, p99 {p99:.1f} ms over {len(taken):,} records",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from schemas import spec_file
 from stream_app import cli
 from stream_app import kafka as clients
 from stream_app.bundle import Bundle
+from stream_app.embedded import ports
 from stream_app.settings import load
 from stream_app.store.connect import connect
 from tests.bundles import random_bundle
-from tests.kit import ports
 from tests.kit.access import Operation, Resource
 from tests.kit.kafka import Kafka
 from tests.kit.redis import RedisServer

@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from redis import Redis
 
-from tests.kit import java, ports, records, require
+from stream_app.embedded import ports
+from tests.kit import java, records, require
 from tests.kit.access import Operation
 from tests.kit.kafka import Kafka
 from tests.kit.redis import RedisServer

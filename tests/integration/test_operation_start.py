@@ -11,9 +11,10 @@ from typing import NamedTuple
 import pytest
 
 from stream_app.bundle import MODEL, Bundle
+from stream_app.embedded import ports
 from tests.integration import live, operation
 from tests.integration.operation import QUICK, Start
-from tests.kit import every_kind, interventions, java, ports, require
+from tests.kit import every_kind, interventions, java, require
 from tests.kit.access import Operation, Resource
 from tests.kit.kafka import Kafka
 from tests.kit.processes import Foretell

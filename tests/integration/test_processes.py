@@ -4,15 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.kit import ports, require
-from tests.kit.processes import ROOT, Foretell, Process
+from stream_app.embedded import ports
+from tests.kit import require
+from tests.kit.processes import ROOT, Foretell, Process, gone, happens
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
@@ -23,26 +21,6 @@ NO_JAVA = "no java on the path; install it"
 def python(code: str, folder: Path) -> Process:
     """Make a process that runs a few statements."""
     return Process([sys.executable, "-c", code], folder / "output.log", {}, folder)
-
-
-def gone(pid: int) -> bool:
-    """Say whether a process has ended, be it that nobody has taken note of it yet."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    status = Path(f"/proc/{pid}/status")
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return "State:\tZ" in status.read_text(encoding="utf-8")
-    return status.parents[1].is_dir()
-
-
-def happens(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait until a condition holds; say whether it did in time."""
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return condition()
 
 
 def test_a_verb_runs_with_the_given_environment_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,34 +101,6 @@ def test_a_kill_takes_the_children_along_also_of_a_paused_process(tmp_path: Path
         assert happens(lambda: gone(pid), 5)
 
 
-def test_processes_die_with_a_test_run_that_is_killed(tmp_path: Path) -> None:
-    tests = f"""
-import subprocess, sys, time, threading
-from pathlib import Path
-from tests.kit.processes import Process
-sleep = ["sleep", "60"]
-folder = Path({str(tmp_path)!r})
-ours, ended = (Process(sleep, folder / name, {{}}, folder) for name in ("ours", "ended"))
-thread = threading.Thread(target=ours.start)  # what a thread started lives on after the thread
-thread.start()
-thread.join()
-ended.start().kill()
-unwatched = subprocess.Popen(sleep, start_new_session=True)
-print(ours.pid, unwatched.pid, flush=True)
-time.sleep(60)
-"""
-    with subprocess.Popen([sys.executable, "-c", tests], cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
-        assert run.stdout
-        ours, unwatched = map(int, run.stdout.readline().split())
-        assert not gone(ours)
-        run.kill()
-    try:
-        assert happens(lambda: gone(ours), 5)
-        assert not gone(unwatched)  # it is the watchdog that did it
-    finally:
-        os.kill(unwatched, signal.SIGKILL)
-
-
 @pytest.mark.parametrize("required", ["", "redis"])
 def test_a_missing_part_skips(monkeypatch: pytest.MonkeyPatch, required: str) -> None:
     monkeypatch.setenv(require.VARIABLE, required)
@@ -174,7 +124,7 @@ def test_a_part_that_is_there_neither_skips_nor_fails(monkeypatch: pytest.Monkey
 def test_a_requirement_that_nobody_knows_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(require.VARIABLE, "kakfa")
     with pytest.raises(
-        pytest.fail.Exception, match="Expected FORETELL_TEST_REQUIRE to name kafka or redis, found kakfa"
+        pytest.fail.Exception, match="Expected FORETELL_TEST_REQUIRE to name demo or kafka or redis, found kakfa"
     ):
         require.need(require.REDIS, "")
 

@@ -15,12 +15,13 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 
 from stream_app import settings
+from stream_app.embedded import ports
 from stream_app.store import redis as adapter
 from stream_app.store.connect import connect
 from stream_app.store.port import LostWritesError, Marker, RowStore, StoreError, Stores, store_problems, store_warnings
 from stream_app.store.redis import RedisStores
 from stream_app.store.slices import slice_of
-from tests.kit import ports, require
+from tests.kit import require
 from tests.kit.certificates import Certificates
 from tests.kit.redis import RedisServer
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from tests.kit import ports
+from stream_app.embedded import ports
 
 Security = Literal["PLAINTEXT", "SASL_PLAINTEXT", "SSL", "SASL_SSL"]
 MECHANISM: Final = "SCRAM-SHA-512"

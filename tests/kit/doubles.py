@@ -120,27 +120,31 @@ class Batch:
 class Producer:
     """A producer as aiokafka's, with the traps of aiokafka's.
 
-    It commits a transaction although a batch of it has failed; after one refused batch it refuses all; when it is
-    stopped by force, nobody is told what became of the batches under way.
+    It commits a transaction although a batch of it has failed; after one refused batch it refuses all, unless the
+    broker does not number what comes; when it is stopped by force, nobody is told what became of the batches under way.
 
     Attributes:
         open: whether it has been started and not been stopped.
+        name: the transactional id, if there is one.
+        idempotent: whether the broker numbers what it sends.
     """
 
     _txn_manager = None
 
-    def __init__(self, broker: Broker, wire: Wire, process: Process, name: str = "") -> None:
-        """Belong to a process; ``name`` is the transactional id, if there is one."""
-        self.open, self._closed = False, False
+    def __init__(
+        self, broker: Broker, wire: Wire, process: Process, name: str = "", *, idempotent: bool = True
+    ) -> None:
+        """Belong to a process."""
+        self.name, self.open, self._closed = name, False, False
         self.client = self._sender = self
-        self._broker, self._wire, self._process, self._name = broker, wire, process, name
+        self._broker, self._wire, self._process, self.idempotent = broker, wire, process, idempotent
         self._epoch, self._begun, self._broken = 0, False, False
         self._under_way: set[asyncio.Future[object]] = set()
 
     async def start(self) -> None:
         """Fence the former producer of the name."""
         self.open = True
-        self._epoch = await self._ask("start", lambda: self._broker.become_writer(self._name))
+        self._epoch = await self._ask("start", lambda: self._broker.become_writer(self.name))
 
     async def stop(self) -> None:
         """Deliver what is under way."""
@@ -166,7 +170,7 @@ class Producer:
         del partition
         await self._process.pass_on()
         await asyncio.sleep(0)
-        if self._name and not self._begun:
+        if self.name and not self._begun:
             raise InvalidTxnState
         kind = "alert" if topic == "alerts" else "batch"
         sent: asyncio.Future[object] = asyncio.get_running_loop().create_future()
@@ -187,12 +191,12 @@ class Producer:
         """Put the input offset into the transaction."""
         assert (len(offsets), group) == (1, "foretell")
         (offset,) = offsets.values()
-        await self._ask("offsets", lambda: self._broker.in_transaction(self._name, self._epoch)[1].append(offset))
+        await self._ask("offsets", lambda: self._broker.in_transaction(self.name, self._epoch)[1].append(offset))
 
     async def commit_transaction(self) -> None:
         """Commit, whether the batches have arrived or not."""
         await self.flush()
-        await self._ask("commit", lambda: self._broker.end_transaction(self._name, self._epoch))
+        await self._ask("commit", lambda: self._broker.end_transaction(self.name, self._epoch))
         self._begun = False
 
     async def _ask(self, kind: str, act: Callable[[], _T]) -> _T:
@@ -201,13 +205,13 @@ class Producer:
     def _write(self, topic: str, batch: Batch) -> None:
         if self._broken:
             raise OutOfOrderSequenceNumber
-        to = self._broker.in_transaction(self._name, self._epoch)[0] if self._name else self._broker.visible
+        to = self._broker.in_transaction(self.name, self._epoch)[0] if self.name else self._broker.visible
         to += [Message(topic, *message) for message in batch.messages]
 
     def _tell(self, sent: "asyncio.Future[object]", answer: "asyncio.Future[None]") -> None:
         """Tell what became of a batch."""
         error = None if answer.cancelled() else answer.exception()
-        self._broken = self._broken or answer.cancelled() or error is not None
+        self._broken = self._broken or (self.idempotent and (answer.cancelled() or error is not None))
         if not self.open or sent.done():
             return
         self._under_way.discard(sent)

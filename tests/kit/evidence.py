@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from schemas import codec
 from schemas.messages import SLICES
+from stream_app import offsets
 from stream_app.offline.log import LOG_COLUMNS, CapturedLog, Log
 from stream_app.offline.replay import emissions
 from stream_app.scorer import Scorer
@@ -171,8 +172,8 @@ async def caught_up(options: Options, settings: Settings) -> bool:
         await client.start()
         (topic,) = await client.describe_topics([settings.transactions_topic])
         names = [TopicPartition(settings.transactions_topic, part["partition"]) for part in topic["partitions"]]
-        ends = await consumer.end_offsets(names)
-        committed = await client.list_consumer_group_offsets(settings.group)
+        ends = await offsets.ends(consumer, names)
+        committed = await client.list_consumer_group_offsets(settings.group, partitions=names)
     except (KafkaError, OSError):  # a broker that is restarting
         return False
     else:

@@ -15,7 +15,8 @@ from typing import Any, Final, Self
 from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 
-from tests.kit import access, java, ports, records
+from stream_app.embedded import ports
+from tests.kit import access, java, records
 from tests.kit.access import Operation, Resource
 from tests.kit.broker import MECHANISM, Options, Ports, properties
 from tests.kit.certificates import Certificates

@@ -1,9 +1,7 @@
 """Processes that tests start, watch, stop and kill; none outlives the test run."""
 
-import atexit
 import os
 import signal
-import subprocess
 import sys
 import time
 import urllib.error
@@ -14,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from tests.kit import ports
+from stream_app.embedded import ports
+from stream_app.embedded.children import Child
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _POLL_S: Final = 0.05
@@ -30,56 +29,37 @@ class Ended(NamedTuple):
 
 
 class Process:
-    """A process in a group of its own; what it prints goes to the end of a file."""
+    """A child that fails the test where it does not behave; what it prints goes to the end of a file."""
 
     def __init__(self, command: Sequence[str], output: Path, environment: Mapping[str, str], folder: Path) -> None:
-        self._command = list(command)
-        self.path = output
+        self.path, self.folder = output, folder
         self.environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | dict(environment)
-        self.folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        self._start = 0
+        self._child = Child(command, output, self.environment, folder)
 
     def start(self) -> Self:
         """Start it, also again."""
-        assert not self.running, f"already running: {self._name}"
-        with self.path.open("ab") as file:
-            self._start = file.tell()
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=self.folder,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        atexit.register(self.kill)
-        _watchdog.watch(self._process.pid)
+        self._child.start()
         return self
 
     @property
     def pid(self) -> int:
         """Its id, which is also its group's."""
-        assert self._process, f"never started: {self._name}"
-        return self._process.pid
+        return self._child.pid
 
     @property
     def exit_code(self) -> int | None:
         """Its exit code, None while it runs or before it was started."""
-        return self._process.poll() if self._process else None
+        return self._child.exit_code
 
     @property
     def running(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._process is not None and self._process.poll() is None
+        return self._child.running
 
     @property
     def output(self) -> str:
         """What it has printed since it was last started."""
-        with self.path.open("rb") as file:
-            file.seek(self._start)
-            return file.read().decode("utf-8", "replace")
+        return self._child.output
 
     def wait_for(self, text: str, seconds: float = 30.0) -> None:
         """Wait until it has printed a text, or fail with what it printed instead."""
@@ -98,38 +78,31 @@ class Process:
 
     def wait(self, seconds: float = 60.0) -> int:
         """Wait for its end; return its exit code."""
-        assert self._process, f"never started: {self._name}"
-        try:
-            code = self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
+        code = self._child.wait(seconds)
+        if code is None:
             story = self._story(f"its end in {seconds:g} s", "still running")
             self.kill()
-            raise AssertionError(story) from None
-        self._forget()
+            raise AssertionError(story)
         return code
 
     def terminate(self, seconds: float = 15.0) -> Ended:
         """Ask it to stop (SIGTERM) and wait; where it does not, kill it and fail."""
-        assert self._process, f"never started: {self._name}"
         start = time.monotonic()
-        self._process.terminate()
-        code = self.wait(seconds)
+        code = self._child.terminate(seconds)
+        assert code != -signal.SIGKILL, self._story(f"its end in {seconds:g} s", "still running")
         return Ended(time.monotonic() - start, code)
 
     def kill(self) -> None:
         """Kill its group (SIGKILL), also where it has been paused or has ended."""
-        if self._process:
-            self._signal(signal.SIGKILL)
-            self._process.wait()
-            self._forget()
+        self._child.kill()
 
     def pause(self) -> None:
         """Stop its group in its tracks (SIGSTOP): connections stay open, nothing answers."""
-        self._signal(signal.SIGSTOP)
+        self._child.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let its group go on after a pause (SIGCONT)."""
-        self._signal(signal.SIGCONT)
+        self._child.signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
         return self
@@ -137,21 +110,9 @@ class Process:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.kill()
 
-    @property
-    def _name(self) -> str:
-        return " ".join(self._command)[:200]
-
-    def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):  # it has ended meanwhile
-            os.killpg(self.pid, number)
-
-    def _forget(self) -> None:
-        atexit.unregister(self.kill)
-        _watchdog.forget(self.pid)
-
     def _story(self, expected: str, found: str) -> str:
         tail = "\n".join(self.output.splitlines()[-_TAIL_LINES:])
-        return f"Expected {expected}, found {found}: {self._name}\n--- end of its output ---\n{tail}"
+        return f"Expected {expected}, found {found}: {self._child.name}\n--- end of its output ---\n{tail}"
 
 
 class Foretell(Process):
@@ -205,26 +166,21 @@ class Foretell(Process):
         return text.decode()
 
 
-class _Watchdog:
-    """The process that kills ours when this one is killed; started with the first."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def watch(self, group: int) -> None:
-        self._tell(f"+{group}\n")
-
-    def forget(self, group: int) -> None:
-        self._tell(f"-{group}\n")
-
-    def _tell(self, line: str) -> None:
-        if not self._process:
-            script = Path(__file__).with_name("watchdog.py")
-            command = [sys.executable, "-I", "-S", str(script)]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, bufsize=0)
-            atexit.register(self._process.communicate)  # closes the pipe and waits
-        assert self._process.stdin
-        self._process.stdin.write(line.encode())
+def gone(pid: int) -> bool:
+    """Return whether a process has ended, be it that nobody has taken note of it yet."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    status = Path(f"/proc/{pid}/status")
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return "State:\tZ" in status.read_text(encoding="utf-8")
+    return status.parents[1].is_dir()
 
 
-_watchdog = _Watchdog()
+def happens(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Wait until a condition holds; return whether it did in time."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    return condition()

@@ -13,6 +13,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 
+from stream_app import offsets
+
 _POLL_MS: Final = 50
 _LEADER_POLLS: Final = 400
 _TLS_END_S: Final = 0.1
@@ -127,7 +129,7 @@ async def read(
     deadline = time.monotonic() + seconds
     partitions = [TopicPartition(topic, number) for number in range((await topics(options))[topic])]
     async with _consumer(options, "read_uncommitted") as consumer:
-        ends = await consumer.end_offsets(partitions)
+        ends = await offsets.ends(consumer, partitions)
         if not committed:
             return await _read(consumer, ends, at_least, deadline)
     async with _consumer(options, "read_committed") as consumer:

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import redis
 from redis.exceptions import BusyLoadingError, RedisError
 
-from tests.kit import ports
+from stream_app.embedded import ports
 from tests.kit.certificates import Certificates
 from tests.kit.processes import Process
 

@@ -9,14 +9,15 @@ import pytest
 VARIABLE: Final = "FORETELL_TEST_REQUIRE"
 KAFKA: Final = "kafka"
 REDIS: Final = "redis"
-_PARTS: Final = frozenset({KAFKA, REDIS})
+DEMO: Final = "demo"
+_PARTS: Final = frozenset({DEMO, KAFKA, REDIS})
 
 
 def need(part: str, missing: str) -> None:
     """Skip the test where a part is missing, or fail it where ``FORETELL_TEST_REQUIRE`` names the part.
 
     Args:
-        part: ``kafka`` or ``redis``.
+        part: ``kafka``, ``redis`` or ``demo`` (the embedded servers).
         missing: what is missing and how to get it, empty where nothing is.
     """
     required = {name.strip() for name in os.environ.get(VARIABLE, "").split(",")} - {""}

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from schemas import codec
 from schemas.accepted import NO_RECORD_TIME
-from stream_app import kafka
+from stream_app import abilities, kafka
 from stream_app.engine.delivery import AlertDelivery
 from stream_app.engine.engine import Engine
 from stream_app.engine.ports import Surroundings
@@ -107,7 +107,7 @@ class World:
         self.wire = Wire(Faults(), self.chance)
         self.workers: list[Worker] = []
         self.cuts: Sequence[int] = (1, 2, 5, 20)
-        self.mishaps = False
+        self.mishaps, self.numbered = False, True
 
     def plan(self, faults: Mapping[tuple[str, int], str]) -> None:
         """Let requests go wrong."""
@@ -156,16 +156,22 @@ class World:
         """Return how far the rows in the store are."""
         return Marker.decode(self.stores.partition(INPUT).markers.get(self.shelf.first.manifest.layout)).flushed
 
-    def producer(self, settings: Settings, name: str = "") -> Producer:
+    def producer(self, settings: Settings, name: str = "", *, idempotent: bool = True) -> Producer:
         """Return a producer of the process that the settings name."""
         process = next(worker.process for worker in self.workers if worker.process.name == settings.instance)
-        return Producer(self.broker, self.wire, process, name)
+        return Producer(self.broker, self.wire, process, name, idempotent=idempotent)
+
+    async def can_number(self, settings: Settings) -> bool:
+        """Return whether the broker numbers what a producer sends."""
+        del settings
+        return self.numbered
 
 
 @contextmanager
 def producers_of(world: World) -> Iterator[None]:
     """Let the engine make doubles of producers."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(abilities, "can_number", world.can_number)
         patch.setattr(kafka, "transactional_producer", world.producer)
         patch.setattr(kafka, "idempotent_producer", world.producer)
         yield

@@ -344,7 +344,7 @@ def fenced_late(patch: pytest.MonkeyPatch) -> None:
         """Start with the first transaction."""
 
     async def start_and_begin(self: Delivery) -> None:
-        if not self._outbox.producer.open:
+        if self._outbox is None:
             await start(self)
         await begin(self)
 

@@ -14,8 +14,8 @@ from aiokafka.structs import OffsetAndMetadata
 
 from schemas import codec
 from schemas.messages import Alert
-from stream_app import kafka
-from stream_app.engine.delivery import STOP_S, AlertDelivery, Delivery, Outbox, score_messages
+from stream_app import abilities, kafka
+from stream_app.engine.delivery import STOP_S, AlertDelivery, Delivery, Message, Outbox, score_messages
 from stream_app.settings import Settings
 from stream_app.steps.encode import DeadLetter, Scores
 from tests.kit import virtual_time
@@ -28,13 +28,15 @@ LETTER = DeadLetter(b"k", None, (("reason", b"json"),))
 class Place:
     """A broker, a process and all producers that were made for it."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, **settings: Any) -> None:  # noqa: ANN401  (of any type)
-        """Let the engine make doubles of producers."""
+    def __init__(self, patch: pytest.MonkeyPatch, *, numbered: bool = True, **settings: Any) -> None:  # noqa: ANN401  (of any type)
+        """Let the engine make doubles of producers, for a broker that numbers what they send or does not."""
         self.broker, self.process, self.made = Broker([], []), Process("w"), list[Producer]()
         self.broker.owner = "w"
         self.faults = Faults()
         self.wire = Wire(self.faults, _NoDelay())
         self.settings = Settings(**settings)
+        self.numbered = numbered
+        patch.setattr(abilities, "can_number", self._can_number)
         patch.setattr(kafka, "transactional_producer", self._make)
         patch.setattr(kafka, "idempotent_producer", self._make)
 
@@ -49,9 +51,13 @@ class Place:
         await delivery.start()
         return delivery
 
-    def _make(self, settings: Settings, name: str = "") -> Producer:
+    async def _can_number(self, settings: Settings) -> bool:
         assert settings is self.settings
-        self.made.append(Producer(self.broker, self.wire, self.process, name))
+        return self.numbered
+
+    def _make(self, settings: Settings, name: str = "", *, idempotent: bool = True) -> Producer:
+        assert settings is self.settings
+        self.made.append(Producer(self.broker, self.wire, self.process, name, idempotent=idempotent))
         return self.made[-1]
 
 
@@ -271,12 +277,78 @@ def test_who_is_fenced_can_commit_nothing_more(place: Place) -> None:
     assert visible(place) == [("scores", b"new")]
 
 
-def test_one_partition_of_one_group_has_one_transactional_id(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    names: list[str] = []
-    monkeypatch.setattr(kafka, "transactional_producer", lambda _, name: names.append(name))
-    Delivery(place.settings, INPUT, place.commit)
-    Delivery(place.settings, TopicPartition("transactions", 1), place.commit)
-    assert names == ["foretell-transactions-0", "foretell-transactions-1"]
+def test_one_partition_of_one_group_has_one_transactional_id(place: Place) -> None:
+    async def work() -> None:
+        for number in range(2):
+            delivery = Delivery(place.settings, TopicPartition("transactions", number), place.commit)
+            await delivery.start()
+            await delivery.close()
+
+    virtual_time.run(work())
+    assert [producer.name for producer in place.made] == ["foretell-transactions-0", "foretell-transactions-1"]
+
+
+def test_a_delivery_that_was_never_started_is_closed_without_a_producer(place: Place) -> None:
+    virtual_time.run(Delivery(place.settings, INPUT, place.commit).close())
+    assert place.made == []
+
+
+# Brokers that do not number what comes
+
+
+def sent_after_a_failure(place: Place, *, numbered: bool) -> list[bytes | None]:
+    """Send three batches of which the first fails; return what has arrived."""
+    place.faults.planned = {("batch", 1): REFUSED}
+
+    async def work() -> None:
+        outbox = Outbox(kafka.idempotent_producer(place.settings, idempotent=False), numbered=numbered)
+        await outbox.start()
+        messages: list[Message] = [(b"k", b"%d" % k, []) for k in range(3 * LARGEST_BATCH)]
+        assert (await gone(outbox.send("scores", 0, messages)) is None) == numbered
+        await asyncio.sleep(1)
+        await outbox.close()
+
+    virtual_time.run(work())
+    return [message.value for message in place.broker.visible]
+
+
+def test_without_numbers_nothing_arrives_after_a_batch_that_failed(simple: Place) -> None:
+    assert sent_after_a_failure(simple, numbered=False) == []
+
+
+def test_to_hand_over_the_next_batch_at_once_would_let_it_arrive_before_the_one_that_failed(simple: Place) -> None:
+    assert sent_after_a_failure(simple, numbered=True) == [b"%d" % k for k in range(LARGEST_BATCH, 3 * LARGEST_BATCH)]
+
+
+def test_without_numbers_one_partition_does_not_wait_for_another(simple: Place) -> None:
+    async def work() -> None:
+        outbox = Outbox(kafka.idempotent_producer(simple.settings, idempotent=False), numbered=False)
+        await outbox.start()
+        simple.wire.slow_s["alert"] = 1000.0
+        await outbox.send("alerts", 0, [(b"k", b"waits", [])])
+        del simple.wire.slow_s["alert"]
+        (sent,) = await outbox.send("alerts", 1, [(b"k", b"leaves", [])])
+        await sent
+        await outbox.close()
+
+    virtual_time.run(work())
+    assert [message.value for message in simple.broker.visible] == [b"leaves"]
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_without_transactions_producers_are_what_the_broker_can_have(
+    monkeypatch: pytest.MonkeyPatch, *, numbered: bool
+) -> None:
+    place = Place(monkeypatch, numbered=numbered, delivery="at_least_once")
+
+    async def work() -> None:
+        alerts, delivery = AlertDelivery(place.settings), await place.delivery()
+        await alerts.settle(await alerts.send(0, [alert(1)]))
+        await delivery.close()
+        await alerts.close()
+
+    virtual_time.run(work())
+    assert [producer.idempotent for producer in place.made] == [numbered, numbered]
 
 
 # Alerts

@@ -15,10 +15,10 @@ from stream_app.checkup import rows, store, topics
 from stream_app.checkup.cluster import Cluster, Group, Operation, Topic
 from stream_app.checkup.finding import Finding, Level, ok
 from stream_app.checkup.place import place_findings
+from stream_app.embedded import ports
 from stream_app.settings import Settings
 from stream_app.store.port import Marker, StoreFacts
 from tests.bundles import random_bundle
-from tests.kit import ports
 
 ALL: Final = frozenset(Operation)
 NAMES: Final = ("transactions", "scores", "alerts", "transactions.dlq")
@@ -96,8 +96,10 @@ def test_the_input_must_be_readable_and_the_outputs_writable(name: str, needed: 
     assert bad(of_topics(cluster(**{name: replace(lacking, allowed=frozenset({Operation.DESCRIBE, enough}))}))) == []
 
 
-def test_a_cluster_that_does_not_tell_what_is_allowed_is_worth_a_warning() -> None:
-    assert bad(of_topics(cluster(scores=Topic(4, copies=3, allowed=None)))) == [(Level.WARN, "topic scores")]
+@pytest.mark.parametrize("silent", [("scores",), NAMES])
+def test_a_cluster_that_does_not_tell_what_is_allowed_is_worth_one_warning(silent: tuple[str, ...]) -> None:
+    untold = dict.fromkeys(silent, Topic(4, copies=3, allowed=None))
+    assert bad(of_topics(cluster(**untold))) == [(Level.WARN, "permissions")]
 
 
 def test_a_single_copy_is_worth_a_warning_where_there_could_be_more() -> None:

@@ -7,13 +7,15 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import errors
+from aiokafka.protocol.fetch import FetchRequest
 
 from stream_app import kafka, kafka_errors
+from stream_app.embedded import ports
 from stream_app.settings import Settings, SettingsError, load
-from tests.kit import ports
 from tests.kit.certificates import Certificates
 
 PLAIN = Settings(kafka="a:1, b:2")
@@ -72,6 +74,54 @@ def test_aiokafka_takes_all_that_is_asked_of_it() -> None:
         await kafka.admin(USER).close()
 
     asyncio.run(make())
+
+
+class Searching:
+    """A client of a broker that looks for records no longer than a fetch may wait, and then says there are none."""
+
+    def __init__(self, takes_ms: int, *, silent: bool = False) -> None:
+        self.waits = list[int]()
+        self._takes_ms, self._silent = takes_ms, silent
+
+    async def send(self, node: int, request: FetchRequest | str, **options: int) -> SimpleNamespace | str:
+        assert (node, options) == (1, {"group": 2})
+        if isinstance(request, str):
+            return request
+        wait_ms = request._max_wait_ms  # noqa: SLF001  (told nowhere else)
+        self.waits.append(wait_ms)
+        content = b"records" if wait_ms >= self._takes_ms else None
+        parts = [(0, 0, 9, 9, 0, None, -1, None), (1, 0, 9, 9, 0, None, -1, content)]
+        return SimpleNamespace(topics=[] if self._silent else [("t", parts)])
+
+
+def waits_of(client: Searching, position: int = 5, fetches: int = 12) -> list[int]:
+    """Return how long the fetches of a consumer may wait one after the other; it has all of partition 0."""
+
+    async def fetch() -> list[int]:
+        kafka.give_time_to_look(client)
+        assert await client.send(1, "another request", group=2) == "another request"
+        for _ in range(fetches):
+            await client.send(1, FetchRequest(20, 1, 1000, 1, [("t", [(0, 9, 100), (1, position, 100)])]), group=2)
+        return client.waits
+
+    return asyncio.run(fetch())
+
+
+def test_a_fetch_may_wait_longer_once_one_has_found_nothing_of_what_there_is() -> None:
+    assert waits_of(Searching(takes_ms=70), fetches=6) == [20, 40, 80, 80, 80, 80]
+    assert max(waits_of(Searching(takes_ms=100_000))) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("client", "position"),
+    [
+        pytest.param(Searching(takes_ms=20), 5, id="records are found at once"),
+        pytest.param(Searching(takes_ms=100_000), 9, id="there is nothing more"),
+        pytest.param(Searching(takes_ms=20, silent=True), 5, id="nothing is told"),
+    ],
+)
+def test_else_fetches_wait_as_they_were_made_to(client: Searching, position: int) -> None:
+    assert set(waits_of(client, position)) == {20}
 
 
 @pytest.mark.parametrize("session_ms", [1_000, 60_000])

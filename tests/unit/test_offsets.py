@@ -1,16 +1,17 @@
-"""Asking for a committed offset: what stands in the way of an answer is not taken for none."""
+"""Asking for offsets: what stands in the way of an answer is not taken for one."""
 
 import asyncio
 from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, RequestTimedOutError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, OffsetOutOfRangeError, RequestTimedOutError
+from aiokafka.protocol.fetch import FetchRequest
 
 from stream_app import offsets
 
 NAME = TopicPartition("t", 2)
-LOADING, MOVED, FORBIDDEN = 14, 16, 30
+OUT_OF_RANGE, NOT_LEADER, LOADING, MOVED, FORBIDDEN = 1, 6, 14, 16, 30
 
 
 class Coordinator:
@@ -68,3 +69,59 @@ def test_a_coordinator_that_has_moved_is_looked_for() -> None:
 def test_a_refusal_is_an_error() -> None:
     with pytest.raises(GroupAuthorizationFailedError):
         ask(Coordinator((FORBIDDEN, 0, -1)))
+
+
+class Ends:
+    """A consumer of one partition: what it is told of its end, and what a fetch from there tells."""
+
+    def __init__(self, told: int, end: int, *codes: int, leader: int | None = 1) -> None:
+        self._client = self.cluster = self
+        self._told, self._end, self._codes, self._leader = told, end, list(codes), leader
+        self.updates, self.idle = 0, False
+
+    async def end_offsets(self, names: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(names, self._told)
+
+    def leader_for_partition(self, name: TopicPartition) -> int | None:
+        assert name == NAME
+        return self._leader
+
+    async def force_metadata_update(self) -> None:
+        self.updates, self._leader = self.updates + 1, 1
+
+    async def send(self, node: int, request: FetchRequest) -> SimpleNamespace:
+        await asyncio.sleep(0)
+        assert (node, request.topics) == (1, [("t", [(2, self._told, 1)])])
+        if not self.idle:
+            self.idle = True
+            return SimpleNamespace(topics=[])
+        code = self._codes.pop(0) if self._codes else 0
+        in_transactions = self._end + 3
+        return SimpleNamespace(topics=[("t", [(2, code, in_transactions, self._end, 0, None, -1, b"")])])
+
+
+def ask_ends(consumer: Ends) -> dict[TopicPartition, int]:
+    return asyncio.run(offsets.ends(consumer, [NAME]))
+
+
+@pytest.mark.parametrize(("told", "end"), [(0, 0), (7, 7), (4037, 4937)], ids=["empty", "told", "told too little"])
+def test_the_end_is_behind_the_last_committed_record_whatever_is_told(told: int, end: int) -> None:
+    assert ask_ends(Ends(told, end)) == {NAME: end}
+
+
+@pytest.mark.parametrize(("leader", "codes"), [(None, []), (-1, []), (1, [NOT_LEADER]), (1, [LOADING, NOT_LEADER])])
+def test_a_leader_that_has_moved_is_looked_for(leader: int | None, codes: list[int]) -> None:
+    consumer = Ends(5, 9, *codes, leader=leader)
+
+    assert (ask_ends(consumer), consumer.updates) == ({NAME: 9}, 1)
+
+
+def test_an_end_that_nobody_tells_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offsets, "ENDS_S", 0.1)
+    with pytest.raises(TimeoutError):
+        ask_ends(Ends(5, 9, *[NOT_LEADER] * 1_000_000))
+
+
+def test_a_fetch_that_is_refused_is_an_error() -> None:
+    with pytest.raises(OffsetOutOfRangeError):
+        ask_ends(Ends(5, 9, OUT_OF_RANGE))

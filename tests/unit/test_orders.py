@@ -11,7 +11,7 @@ from stream_app import cli
 from stream_app.commands import tick
 from stream_app.commands.forget import checked
 from stream_app.commands.tick import Due, Rounds, keep, parse_period, parse_slices, parse_time, rounds_of, told
-from tests.kit import ports
+from stream_app.embedded import ports
 
 NOON = 1_769_860_800_000
 """2026-01-31T12:00:00Z."""

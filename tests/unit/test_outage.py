@@ -12,9 +12,9 @@ from aiokafka.errors import RequestTimedOutError
 from schemas.errors import ForetellError
 from stream_app import kafka, settings
 from stream_app.commands.broker import FOR_EVER, BrokerError, find_topic, opened, translated
+from stream_app.embedded import ports
 from stream_app.outage import never_expire, pace_metadata, stop_producer
 from stream_app.settings import Settings
-from tests.kit import ports
 
 NAME: Final = TopicPartition("t", 0)
 

@@ -222,12 +222,12 @@ class Producer:
         return answer
 
 
-def sent(producer: Producer, records: int) -> tuple[list[int], int, int]:
+def sent(producer: Producer, records: int, *, numbered: bool = True) -> tuple[list[int], int, int]:
     """Send records one by one; return what was told of waiting, and how many were and were not acknowledged."""
 
     async def send() -> tuple[list[int], int, int]:
         told: list[int] = []
-        outgoing = Outgoing(producer, "t", told.append, notice_s=0.01)
+        outgoing = Outgoing(producer, "t", told.append, numbered=numbered, notice_s=0.01)
         try:
             for _ in range(records):
                 await outgoing.send(0, [(b"k", b"v", [])])
@@ -256,6 +256,33 @@ def test_after_a_refusal_nothing_more_is_sent() -> None:
 
     assert sent(producer, 3) == ([-1], 1, 1)
     assert producer.taken == [1, 1]
+
+
+@pytest.mark.parametrize(("numbered", "taken"), [(False, 1), (True, 2)])
+def test_without_numbers_the_next_batch_is_handed_over_when_the_former_has_arrived(
+    taken: int, *, numbered: bool
+) -> None:
+    async def send() -> int:
+        producer = Producer("slow", "taken")
+        outgoing = Outgoing(producer, "t", lambda _: None, numbered=numbered)
+        await outgoing.send(0, [(b"k", b"v", [])])
+        second = asyncio.create_task(outgoing.send(0, [(b"k", b"v", [])]))
+        await asyncio.sleep(0.02)
+        before = len(producer.taken)
+        await second
+        await outgoing.settle()
+        assert outgoing.acknowledged == 2
+        return before
+
+    assert asyncio.run(send()) == taken
+
+
+def test_without_numbers_waiting_for_the_former_batch_is_told_once_and_nothing_follows_a_refused_one() -> None:
+    slow, refused = Producer("slow", "taken"), Producer("refused", "taken")
+
+    assert sent(slow, 2, numbered=False) == ([1], 2, 0)
+    assert sent(refused, 2, numbered=False) == ([-1], 0, 1)
+    assert refused.taken == [1]
 
 
 def test_messages_leave_in_as_few_batches_as_hold_them_and_each_once() -> None:

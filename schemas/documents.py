@@ -1,4 +1,4 @@
-"""Generates the contract for other languages: a JSON Schema for each message and one AsyncAPI 3 document.
+"""Generates the contract for other languages: JSON Schema of messages, spec and portrait, and one AsyncAPI 3 document.
 
 ``python -m schemas.documents`` writes them to ``schemas/generated``; a test proves that what is there is current.
 """
@@ -12,6 +12,7 @@ import msgspec
 
 from schemas.accepted import Reason
 from schemas.messages import Activate, Alert, Customer, Forget, Score, Tick, Transaction
+from schemas.portrait import Portrait
 from schemas.spec import Spec
 
 GENERATED: Final = Path(__file__).parent / "generated"
@@ -32,6 +33,7 @@ def documents() -> dict[str, str]:
     messages: Mapping[str, type[msgspec.Struct]] = {**_INPUTS, **_OUTPUTS}
     files = {f"{name}.schema.json": _json(_schema(name, kind)) for name, kind in messages.items()}
     files["scorer.schema.json"] = _json(_schema("scorer", Spec))
+    files["portrait.schema.json"] = _json(_schema("portrait", Portrait))
     files["asyncapi.json"] = _json(_asyncapi(messages))
     return files
 

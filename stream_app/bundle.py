@@ -58,6 +58,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         bands: each task's bands, ascending.
         calibration: each task's calibration method and parameters.
         quantiles: each task's score at the 1st, 2nd, … 99th percentile of the training population.
+        population: likewise the features that a portrait compares customers by; empty in bundles that were trained
+            before there were portraits.
         data: what it was trained on: rows, customers, span, sha256 of the tables.
         metrics: each task's test metrics, by row kind.
         parity: the largest difference between the exported and the trained network, and what was tried.
@@ -74,6 +76,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     bands: dict[str, tuple[ResolvedBand, ...]]
     calibration: dict[str, Any] = {}
     quantiles: dict[str, tuple[float, ...]] = {}
+    population: dict[str, tuple[float, ...]] = {}
     data: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     parity: dict[str, Any] = {}

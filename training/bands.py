@@ -6,6 +6,8 @@ import numpy as np
 
 from schemas.spec import Spec, Task
 from stream_app.bundle import ResolvedBand, outputs_of
+from stream_app.kernel.layout import Layout
+from stream_app.portrait.standing import compared
 from training.arrays import Floats, Singles
 from training.rows import EVENT
 from training.samples import Samples
@@ -28,6 +30,16 @@ def populations(spec: Spec, samples: Samples, scores: Singles) -> dict[str, Floa
     return found
 
 
+def features_of_all(layout: Layout, samples: Samples) -> dict[str, tuple[float, ...]]:
+    """Return the percentiles of the features that portraits compare: over ticks if there are any, or events.
+
+    An event row is right after an activity: over these everybody would be recent.
+    """
+    tick = samples.rows.kind != EVENT
+    rows = samples.features[tick if tick.any() else slice(None)]
+    return {name: quantiles(rows[:, layout.column[name]].astype(np.float64)) for name in compared(layout.spec)}
+
+
 def resolve(task: Task, population: Floats) -> tuple[ResolvedBand, ...]:
     """Return a task's bands, ascending, each share of the population turned into a score."""
     bands = [ResolvedBand(band.name, _bound(band.at_least, band.top_share, population)) for band in task.bands]
@@ -35,7 +47,7 @@ def resolve(task: Task, population: Floats) -> tuple[ResolvedBand, ...]:
 
 
 def quantiles(population: Floats) -> tuple[float, ...]:
-    """Return the score at the 1st to 99th percentile; empty for an empty population."""
+    """Return the value at the 1st to 99th percentile; empty for an empty population."""
     if not len(population):
         return ()
     return tuple(float(value) for value in np.round(np.percentile(population, _PERCENTS), DECIMALS))

@@ -1,9 +1,11 @@
-"""The verbs of `foretell` that talk to Kafka and Redis, one module each."""
+"""The verbs of `foretell` that talk to Kafka or Redis, one module each."""
 
 from types import ModuleType
 from typing import Final
 
-from stream_app.commands import activate, capture, doctor, forget, publish, relay, tail, tick, worker
+from stream_app.commands import activate, capture, doctor, forget, portrait, publish, relay, tail, tick, worker
 
-COMMANDS: Final[tuple[ModuleType, ...]] = (worker, publish, tail, capture, relay, tick, activate, forget, doctor)
+COMMANDS: Final[tuple[ModuleType, ...]] = (
+    worker, publish, tail, capture, relay, tick, activate, forget, portrait, doctor,
+)  # fmt: skip
 """In the order of the help text; each has ``register(verbs)``."""

@@ -14,7 +14,8 @@ _EPILOG: Final = """\
 Records leave in the order of time and go to the partition that Kafka's default partitioner chooses for their customer.
 Those of a captured topic keep their partition where the topic has as many as it had; records without a key (tick,
 activate) always do, modulo the partitions there are. Kafka's own time of a record is that of its publishing. A broker
-that goes away is waited for: nothing is lost, nothing is written twice.
+that goes away is waited for: nothing is lost, nothing is written twice. On brokers without idempotent producers records
+may be there twice after that; it says so.
 
 examples:
   foretell publish bank --create 4

@@ -1,0 +1,1 @@
+"""Portraits of customers: a pure function of a row, a bundle and a time; where rows come from; and plain words."""

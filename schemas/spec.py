@@ -3,6 +3,7 @@
 It travels inside the bundle, so that stream, replay and training read the same one.
 """
 
+from datetime import date
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -21,6 +22,12 @@ PROTECTED = ("gender", "age", "risk_level")
 """Attributes that the network sees only where the spec says ``input = true``."""
 HOUR_TILES, DAY_TILES = 24, 30
 """Most hours and days that a window may span."""
+OF_TYPES = ("inactive", "spend_drop", "outflow", "next_type", "top_type")
+"""Label rules that look at transactions, of some types or of all that customers initiate."""
+TYPE_CLASSES = ("next_type", "top_type")
+"""Label rules whose classes are those types."""
+TOLD_BY_ONE = ("next_type", "outcome_next")
+"""Label rules that one event answers, maybe long before the horizon ends."""
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -67,11 +74,52 @@ class Band(_Part, frozen=True):
 
 
 class Task(_Part, frozen=True):
-    """One question about a customer: its kind, its label rule and who it is asked for."""
+    """One question about a customer: its kind, its label rule and who it is asked for.
+
+    What each label rule tells of the window of ``horizon_days`` after a row, and the kinds of tasks that take it:
+
+        inactive        binary: whether the customer does nothing
+        spend_drop      binary: whether less than the share ``drop`` of the outflow of the same time before leaves
+        outflow         value: what leaves the customer
+        next_type       multiclass: the type of the next transaction
+        top_type        multiclass: the type with the largest outflow; no label where nothing leaves
+        outcome_within  binary: whether an outcome other than "0" comes; multiclass: the first one, or "none"; value:
+                        the sum of the outcomes, which are numbers
+        outcome_next    any: the first outcome; no label where none comes
+        outcome_at      any: the outcome at the time of the row
+
+    Attributes:
+        name: of the task.
+        kind: yes or no, one of several classes, or an amount.
+        label: the rule.
+        horizon_days: how far the label looks ahead.
+        weight: λ in the loss.
+        eligible: conditions that all must hold, in the stream as in training.
+        bands: ranges of scores, lowest first.
+        rows: the kinds of rows that are labelled.
+        min_history_days: rows nearer to the customer's first transaction have no label.
+        drop: see ``spend_drop``.
+        by_day: the row is the end of a customer's day, and ``next_type`` the largest transaction of the next one.
+        outcome: the outcomes' name in the outcomes table, where it is not the task's.
+        classes: of outcomes.
+        types: what counts for the rules that look at transactions, and the classes of those that tell a type;
+            default: all types that customers initiate.
+        settled: when a label counts as known: once its whole horizon was observed, or (``next_type`` and
+            ``outcome_next``) as soon as it is told, so that near the end of the log only what came soon has a label.
+    """
 
     name: Name
     kind: Literal["binary", "multiclass", "value"]
-    label: Literal["inactive", "spend_drop", "outcome_within", "outcome_next", "outcome_at", "next_type", "outflow"]
+    label: Literal[
+        "inactive",
+        "spend_drop",
+        "outcome_within",
+        "outcome_next",
+        "outcome_at",
+        "next_type",
+        "top_type",
+        "outflow",
+    ]
     horizon_days: Days
     weight: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
     eligible: tuple[Condition, ...] = ()
@@ -82,6 +130,8 @@ class Task(_Part, frozen=True):
     by_day: bool = False
     outcome: str | None = None
     classes: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...] = ()
+    types: tuple[Name, ...] = ()
+    settled: Literal["by_horizon", "when_told"] = "by_horizon"
 
     @property
     def outcome_name(self) -> str:
@@ -104,10 +154,20 @@ class Rule(_Part, frozen=True):
 
 
 class TrainingOptions(_Part, frozen=True):
-    """How samples are drawn from a log."""
+    """How samples are drawn from a log.
+
+    Attributes:
+        cut_every: ticks lie on the first of each month or every so many days.
+        cut_from: the local day of the first ticks, from which on the days are counted; default: all of the log, days
+            counted from 1970 on.
+        max_event_rows: at most so many rows right after a transaction.
+        test_from: the local day from which on rows are test rows of a split by time; default: the last quarter.
+    """
 
     cut_every: Annotated[str, msgspec.Meta(pattern=r"^(month|[1-9][0-9]{0,2}d)$")] = "month"
+    cut_from: date | None = None
     max_event_rows: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 60_000
+    test_from: date | None = None
 
 
 class Spec(_Part, frozen=True, dict=True):
@@ -160,4 +220,8 @@ class Spec(_Part, frozen=True, dict=True):
         """Return a task's class names in the order of its outputs; empty for binary and value tasks."""
         if task.kind != "multiclass":
             return ()
-        return self.own_types if task.label == "next_type" else task.classes
+        return self.types_of(task) if task.label in TYPE_CLASSES else task.classes
+
+    def types_of(self, task: Task) -> tuple[str, ...]:
+        """Return the types of transactions that a task's label looks at."""
+        return task.types or self.own_types

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from schemas.errors import SpecError
-from schemas.spec import OTHER, Attribute, Rule, Spec, Task
+from schemas.spec import OF_TYPES, OTHER, TOLD_BY_ONE, TYPE_CLASSES, Attribute, Rule, Spec, Task
 
 MOST_TYPES = 64
 RESERVED = ("kind", "customer_id", "time", "name", "observed_until", "outcomes_until", "split_group")
@@ -87,6 +87,7 @@ def problems(spec: Spec) -> Iterator[str]:
         yield "no task; add at least one [[tasks]]"
     for task in spec.tasks:
         yield from _task_problems(task)
+        yield from _counted_problems(spec, task)
     for rule in spec.rules:
         yield from _rule_problems(spec, rule)
 
@@ -133,8 +134,8 @@ def _attribute_problems(attribute: Attribute) -> Iterator[str]:
 
 _LABELS = {
     "binary": {"inactive", "spend_drop", "outcome_within", "outcome_next", "outcome_at"},
-    "multiclass": {"outcome_within", "outcome_next", "outcome_at", "next_type"},
-    "value": {"outflow"},
+    "multiclass": {"outcome_within", "outcome_next", "outcome_at", "next_type", "top_type"},
+    "value": {"outcome_within", "outcome_next", "outcome_at", "outflow"},
 }
 
 
@@ -152,7 +153,7 @@ def _task_problems(task: Task) -> Iterator[str]:
 def _class_problems(task: Task, where: str) -> Iterator[str]:
     if task.label not in _LABELS[task.kind]:
         yield f"{where} of kind {task.kind!r} with label {task.label!r}; use one of {sorted(_LABELS[task.kind])}"
-    wants_classes = task.kind == "multiclass" and task.label != "next_type"
+    wants_classes = task.kind == "multiclass" and task.label not in TYPE_CLASSES
     if wants_classes and not 2 <= len(task.classes) <= MOST_TYPES:  # noqa: PLR2004  (two make a choice)
         yield f"{where} with {len(task.classes)} classes; list 2 to {MOST_TYPES}"
     if not wants_classes and task.classes:
@@ -163,6 +164,22 @@ def _class_problems(task: Task, where: str) -> Iterator[str]:
         yield f'{where} with the class "eligible", a column of the results; give it another name'
     for name in _repeated(task.classes):
         yield f"{where} with class {name!r} twice; list each once"
+
+
+def _counted_problems(spec: Spec, task: Task) -> Iterator[str]:
+    where = f"task {task.name!r}"
+    if task.settled == "when_told" and task.label not in TOLD_BY_ONE:
+        yield f"{where} settled when told with label {task.label!r}, which needs the whole horizon; remove settled"
+    if task.types and task.label not in OF_TYPES:
+        yield f"{where} with types, which its label does not look at; remove them"
+        return
+    for name in task.types:
+        if name not in spec.own_types:
+            yield f"{where} with type {name!r}, which customers do not initiate; name some of {list(spec.own_types)}"
+    for name in _repeated(task.types):
+        yield f"{where} with type {name!r} twice; list each once"
+    if task.label in TYPE_CLASSES and len(task.types) == 1:
+        yield f"{where} with one type, which leaves no choice; list more, or none to take all"
 
 
 def _band_problems(task: Task, where: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from schemas.errors import ForetellError
 
-_EXTRA = ("matplotlib", "onnx", "sklearn", "tensorflow", "tf2onnx")
+_EXTRA = ("onnx", "sklearn", "tensorflow", "tf2onnx")
 
 _EXAMPLE = """\
 example:

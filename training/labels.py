@@ -2,35 +2,58 @@
 
 A row's window is [t, t + H). Of the transactions in it, the future is what the log holds behind the row's features
 (``Rows.after``), equal times included; of outcomes, what lies at or after a cut, strictly after an event.
-A label is masked, never 0, where the question cannot be asked (``open_rows``), the customer is not eligible, or the
-rule finds nothing to tell.
+A label is masked, never 0, where the question cannot be asked (``open_rows``), the customer is not eligible, the
+rule finds nothing to tell, or what tells it lies behind what was observed.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from schemas.accepted import LARGEST_AMOUNT
 from schemas.errors import InputError
 from schemas.spec import Spec, Task
-from training.arrays import DAY_MS, Flags, Floats, Ints, Timeline
+from training.activity import OwnEvents, window_sums
+from training.arrays import Flags, Floats, Ints, Texts, Timeline
 from training.log import Log
-from training.rows import EVENT, Rows, horizon_ms, local_day, open_rows
+from training.rows import EVENT, Rows, horizon_ms, known_until, local_day, midnight_ms, open_rows
 
 NONE: Final = "none"
 NO: Final = "0"
-Answer = tuple[Floats, Flags]
-"""Labels (a class index, 0 or 1, or a number), and where there is one."""
+_Number = TypeVar("_Number", np.float64, np.int64)
+
+
+class Answer(NamedTuple):
+    """What a rule says of n rows.
+
+    Attributes:
+        value: float64 [n], a class index, 0 or 1, or log(1 + x) of an amount.
+        told: bool [n], where there is one.
+        told_ms: int64 [n], from when on it was told; None where only the end of the horizon tells it.
+    """
+
+    value: Floats
+    told: Flags
+    told_ms: Ints | None = None
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of n rows: ``value`` float64 [n, tasks], and ``known`` bool [n, tasks], where there is one."""
+    """Labels of n rows.
+
+    Attributes:
+        value: float64 [n, tasks].
+        known: bool [n, tasks], where there is one.
+        settled_ms: int64 [n, tasks], from when on it is known.
+    """
 
     value: Floats
     known: Flags
+    settled_ms: Ints
 
 
 def label(log: Log, spec: Spec, rows: Rows, eligible: Flags) -> Labels:
@@ -45,62 +68,22 @@ def label(log: Log, spec: Spec, rows: Rows, eligible: Flags) -> Labels:
     Raises:
         InputError: an outcome's value is no class of its task.
     """
-    own = OwnEvents.of(log, spec)
     asked = open_rows(log, spec, rows) & eligible
     value, known = np.zeros(asked.shape), np.zeros(asked.shape, np.bool_)
+    settled_ms = np.zeros(asked.shape, np.int64)
+    own: dict[tuple[str, ...], OwnEvents] = {}
     for index, task in enumerate(spec.tasks):
-        value[:, index], told = RULES[task.label](Question(task, spec, log, own, rows))
-        known[:, index] = told & asked[:, index]
-    return Labels(np.where(known, value, 0.0), known)
-
-
-@dataclass(frozen=True)
-class OwnEvents:
-    """What customers did themselves, in the order of the log.
-
-    Attributes:
-        timeline: when, and who.
-        kind: int64 [m], index into the types that customers initiate.
-        size: float64 [m], the absolute amount.
-        day: int64 [m], the local day.
-        before: int64 [transactions + 1], how many of them stand before each transaction.
-        outflow: float64 [m + 1], running sum of what left the customers.
-    """
-
-    timeline: Timeline
-    kind: Ints
-    size: Floats
-    day: Ints
-    before: Ints
-    outflow: Floats
-
-    @classmethod
-    def of(cls, log: Log, spec: Spec) -> "OwnEvents":
-        """Return the own-initiated transactions of a log."""
-        initiated = np.array([item.initiator == "customer" for item in spec.types])
-        own = initiated[log.transactions.kind]
-        events = log.transactions.take(own)
-        return cls(
-            timeline=events.timeline,
-            kind=(np.cumsum(initiated) - 1)[events.kind],
-            size=np.abs(events.amount),
-            day=local_day(events.time_ms, spec),
-            before=np.r_[0, np.cumsum(own)],
-            outflow=np.r_[0.0, np.cumsum(np.maximum(-events.amount, 0.0))],
-        )
-
-    @cached_property
-    def largest_of_day(self) -> Ints:
-        """Return for each event the index of the largest from it to the end of its customer's day; ties: the first."""
-        n = len(self.kind)
-        order = np.lexsort((-np.arange(n), self.size))
-        rank = np.empty(n, np.int64)
-        rank[order] = np.arange(n)
-        begins = np.r_[True, (np.diff(self.timeline.customer) != 0) | (np.diff(self.day) != 0)][:n]
-        days_to_come = begins.sum() - np.cumsum(begins)  # from the end, each day outdoes what came before it
-        best = np.maximum.accumulate((days_to_come * n + rank)[::-1])[::-1]
-        largest: Ints = order[best % n]
-        return largest
+        types = spec.types_of(task)
+        if types not in own:
+            own[types] = OwnEvents.of(log, spec, types)
+        question = Question(task, spec, log, own[types], rows)
+        answer = RULES[task.label](question)
+        value[:, index], known[:, index] = answer.value, answer.told & asked[:, index]
+        settled_ms[:, index] = question.end_ms
+        if task.settled == "when_told" and answer.told_ms is not None:
+            settled_ms[:, index] = answer.told_ms
+            known[:, index] &= answer.told_ms <= known_until(log, task)[rows.customer]
+    return Labels(np.where(known, value, 0.0), known, settled_ms)
 
 
 @dataclass(frozen=True)
@@ -118,88 +101,113 @@ class Question:
         """Return where each window ends."""
         return self.rows.time_ms + horizon_ms(self.task)
 
-    @property
+    @cached_property
     def first(self) -> Ints:
         """Return the index of the first own event that the features do not know."""
         return self.own.before[self.rows.after]
 
-    @property
+    @cached_property
     def end(self) -> Ints:
         """Return the index of the first own event behind the window."""
         return np.maximum(self.own.timeline.place(self.rows.customer, self.end_ms), self.first)
 
 
 def _inactive(question: Question) -> Answer:
-    return (question.end == question.first).astype(np.float64), _everywhere(question)
+    return Answer((question.end == question.first).astype(np.float64), _everywhere(question))
 
 
 def _outflow(question: Question) -> Answer:
-    spent = question.own.outflow[question.end] - question.own.outflow[question.first]
-    return np.log1p(spent), _everywhere(question)
+    spent = window_sums(question.own.spent, question.first, question.end)
+    return Answer(np.log1p(spent), _everywhere(question))
 
 
 def _spend_drop(question: Question) -> Answer:
-    own, rows = question.own, question.rows
+    own, rows, first = question.own, question.rows, question.first
     start = own.timeline.place(rows.customer, rows.time_ms - horizon_ms(question.task))
-    before = own.outflow[question.first] - own.outflow[np.minimum(start, question.first)]
-    after = own.outflow[question.end] - own.outflow[question.first]
-    return (after < question.task.drop * before).astype(np.float64), before > 0.0
+    before = window_sums(own.spent, np.minimum(start, first), first)
+    after = window_sums(own.spent, first, question.end)
+    return Answer((after < question.task.drop * before).astype(np.float64), before > 0.0)
 
 
 def _next_type(question: Question) -> Answer:
-    own, rows = question.own, question.rows
+    own, rows, spec = question.own, question.rows, question.spec
     first = question.first
     if question.task.by_day:
-        tomorrow = local_day(rows.time_ms, question.spec) + 1
-        midnight = tomorrow * DAY_MS - question.spec.utc_offset_minutes * 60_000
-        next_day = np.maximum(own.timeline.place(rows.customer, midnight), first)
-        first = np.where(rows.kind == EVENT, next_day, first)
+        next_day = own.timeline.place(rows.customer, midnight_ms(local_day(rows.time_ms, spec) + 1, spec))
+        first = np.where(rows.kind == EVENT, np.maximum(next_day, first), first)
     told = first < question.end
     place = np.where(told, first, 0)
-    if question.task.by_day and len(own.kind):
-        place = own.largest_of_day[place]
-    return _at(own.kind, place), told
+    told_ms = _at(own.timeline.time_ms, place) + 1
+    if question.task.by_day:
+        told_ms = midnight_ms(_at(own.day, place) + 1, spec)
+        place = own.largest_of_day[place] if len(own.kind) else place
+    return Answer(_at(own.kind, place).astype(np.float64), told, told_ms)
+
+
+def _top_type(question: Question) -> Answer:
+    own, rows = question.own, question.rows
+    most, place = np.zeros(len(rows)), np.zeros(len(rows))
+    for kind in range(len(question.spec.types_of(question.task))):
+        spent = window_sums(np.where(own.kind == kind, own.spent, 0.0), question.first, question.end)
+        place = np.where(spent > most, kind, place)
+        most = np.maximum(spent, most)
+    return Answer(place, most > 0.0)
 
 
 def _outcome_within(question: Question) -> Answer:
-    first, end, values = _outcomes_ahead(question)
-    if question.task.kind == "binary":
-        positives = np.r_[0.0, np.cumsum(values)]
-        return (positives[end] > positives[first]).astype(np.float64), _everywhere(question)
-    none = question.spec.classes(question.task).index(NONE)
-    found = first < end
-    return np.where(found, _at(values, np.where(found, first, 0)), none), _everywhere(question)
+    first, end, outcomes = _outcomes_ahead(question)
+    if question.task.kind == "multiclass":
+        none = question.spec.classes(question.task).index(NONE)
+        found = first < end
+        return Answer(np.where(found, _at(outcomes.value, np.where(found, first, 0)), none), _everywhere(question))
+    total = window_sums(outcomes.value, first, end)
+    label = np.log1p(total) if question.task.kind == "value" else (total > 0.0).astype(np.float64)
+    return Answer(label, _everywhere(question))
 
 
 def _outcome_next(question: Question) -> Answer:
-    first, end, values = _outcomes_ahead(question)
+    first, end, outcomes = _outcomes_ahead(question)
     found = first < end
-    return _at(values, np.where(found, first, 0)), found
+    place = np.where(found, first, 0)
+    return Answer(outcomes.label(question.task, place), found, _at(outcomes.timeline.time_ms, place) + 1)
 
 
 def _outcome_at(question: Question) -> Answer:
-    timeline, values = _outcomes(question)
-    rows = question.rows
-    place = timeline.place(rows.customer, rows.time_ms)
-    told = place < timeline.place(rows.customer, rows.time_ms, "right")
-    return _at(values, np.where(told, place, 0)), told
+    outcomes, rows = _outcomes(question), question.rows
+    place = outcomes.timeline.place(rows.customer, rows.time_ms)
+    told = place < outcomes.timeline.place(rows.customer, rows.time_ms, "right")
+    return Answer(outcomes.label(question.task, np.where(told, place, 0)), told)
 
 
-def _outcomes_ahead(question: Question) -> tuple[Ints, Ints, Floats]:
-    """Return the window of each row as [first, end) among the task's outcomes, and their values."""
-    timeline, values = _outcomes(question)
-    rows = question.rows
-    at, behind = (timeline.place(rows.customer, rows.time_ms, side) for side in ("left", "right"))
+@dataclass(frozen=True)
+class _Told:
+    """The outcomes of a task: when and of whom, and as a class index, 0 or 1, or an amount."""
+
+    timeline: Timeline
+    value: Floats
+
+    def label(self, task: Task, place: Ints) -> Floats:
+        """Return the outcomes at some places as labels."""
+        value = _at(self.value, place).astype(np.float64)
+        return np.log1p(value) if task.kind == "value" else value
+
+
+def _outcomes_ahead(question: Question) -> tuple[Ints, Ints, _Told]:
+    """Return the window of each row as [first, end) among the task's outcomes, and those."""
+    outcomes, rows = _outcomes(question), question.rows
+    at, behind = (outcomes.timeline.place(rows.customer, rows.time_ms, side) for side in ("left", "right"))
     first = np.where(rows.kind == EVENT, behind, at)
-    return first, np.maximum(timeline.place(rows.customer, question.end_ms), first), values
+    return first, np.maximum(outcomes.timeline.place(rows.customer, question.end_ms), first), outcomes
 
 
-def _outcomes(question: Question) -> tuple[Timeline, Floats]:
-    """Return when the task's outcomes happened, and their values as class indices, or 0 and 1."""
+def _outcomes(question: Question) -> _Told:
     task = question.task
     outcomes = question.log.outcomes.of(task.outcome_name)
+    timeline = Timeline(outcomes.customer, outcomes.time_ms)
     if task.kind == "binary":
-        return Timeline(outcomes.customer, outcomes.time_ms), (outcomes.value != NO).astype(np.float64)
+        return _Told(timeline, (outcomes.value != NO).astype(np.float64))
+    if task.kind == "value":
+        return _Told(timeline, np.maximum(_amounts(outcomes.value, task), 0.0))
     classes = question.spec.classes(task)
     for value in sorted(set(outcomes.value)):
         if value not in classes:
@@ -209,11 +217,27 @@ def _outcomes(question: Question) -> tuple[Timeline, Floats]:
             )
             raise InputError(message)
     codes = {name: float(index) for index, name in enumerate(classes)}
-    return Timeline(outcomes.customer, outcomes.time_ms), np.array([codes[item] for item in outcomes.value], np.float64)
+    return _Told(timeline, np.array([codes[item] for item in outcomes.value], np.float64))
 
 
-def _at(values: Floats | Ints, place: Ints) -> Floats:
-    return (values[place] if len(values) else np.zeros(len(place))).astype(np.float64)
+def _amounts(texts: Texts, task: Task) -> Floats:
+    amounts = np.empty(len(texts))
+    for index, text in enumerate(texts):
+        try:
+            amounts[index] = float(text)
+        except ValueError:
+            amounts[index] = np.nan
+        if not abs(amounts[index]) <= LARGEST_AMOUNT:
+            message = (
+                f"Expected an amount of at most {LARGEST_AMOUNT:g} in outcomes.parquet, task {task.outcome_name!r}, "
+                f"found {text!r}; correct it, or make task {task.name!r} one of classes."
+            )
+            raise InputError(message)
+    return amounts
+
+
+def _at(values: NDArray[_Number], place: Ints) -> NDArray[_Number]:
+    return values[place] if len(values) else np.zeros(len(place), values.dtype)
 
 
 def _everywhere(question: Question) -> Flags:
@@ -227,5 +251,6 @@ RULES: Final[dict[str, Callable[[Question], Answer]]] = {
     "outcome_next": _outcome_next,
     "outcome_at": _outcome_at,
     "next_type": _next_type,
+    "top_type": _top_type,
     "outflow": _outflow,
 }

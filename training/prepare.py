@@ -53,12 +53,23 @@ def prepare(folder: Folder, spec: Spec, options: Options, progress: Progress = S
         InputError: the log or an outcome cannot be used.
         TrainingError: a task has no labels or only one, or an input alone tells a label.
     """
+    prepared = sampled(folder, spec, options, progress)
+    require_labels(prepared.samples, prepared.split, spec)
+    refuse_leaks(prepared.samples, prepared.split, prepared.layout, options.allowed_leaks)
+    return prepared
+
+
+def sampled(folder: Folder, spec: Spec, options: Options, progress: Progress = SILENT) -> Prepared:
+    """Turn a folder into labelled samples, whatever can be learned from them.
+
+    Raises:
+        SpecError: the spec names an unknown feature or its row is too large.
+        InputError: the log or an outcome cannot be used.
+    """
     rolling = Rolling.of(spec)
     progress.step("reading", 0, 1)
     log = without_repeats(read_log(folder, spec), rolling)
     progress.step("reading", 1, 1, f"{len(log.transactions.kind):,} transactions")
     samples = draw(log, spec, options.seed, progress)
     parts = split(samples, log, spec, options.split, options.seed)
-    require_labels(samples, parts, spec)
-    refuse_leaks(samples, parts, rolling.layout, options.allowed_leaks)
     return Prepared(spec, rolling.layout, log, samples, parts)

@@ -1,6 +1,7 @@
 """Chooses the rows to learn from: whom to look at, and when. Features and labels of a row come later."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 import numpy as np
@@ -54,8 +55,9 @@ def choose(log: Log, spec: Spec, seed: int) -> Rows:
 def open_rows(log: Log, spec: Spec, rows: Rows) -> Flags:
     """Return where a task can be asked and answered at all, bool [n, tasks].
 
-    The row is of the task's kinds, the customer has the history, and the horizon ends within what was observed. A task
-    with ``by_day`` takes the last event of days on which the customer did something.
+    The row is of the task's kinds, the customer has the history, and the horizon ends within what was observed (where
+    the label is settled when told: at least the row lies within). A task with ``by_day`` takes the last event of days
+    on which the customer did something.
     """
     first = log.first_event_ms[rows.customer]
     opened = np.zeros((len(rows), len(spec.tasks)), np.bool_)
@@ -65,7 +67,8 @@ def open_rows(log: Log, spec: Spec, rows: Rows) -> Flags:
         if task.min_history_days:
             fits &= rows.time_ms - task.min_history_days * DAY_MS >= first
         if task.label != "outcome_at":
-            fits &= rows.time_ms + horizon_ms(task) <= _known_until(log, task)[rows.customer]
+            needed_ms = 1 if task.settled == "when_told" else horizon_ms(task)
+            fits &= rows.time_ms + needed_ms <= known_until(log, task)[rows.customer]
         if task.by_day and EVENT in kinds:
             ends = day_ends(log, spec)
             fits &= (rows.kind != EVENT) | ends[np.maximum(rows.after - 1, 0)]
@@ -90,32 +93,47 @@ def local_day(time_ms: Ints, spec: Spec) -> Ints:
     return (time_ms + spec.utc_offset_minutes * 60_000) // DAY_MS
 
 
+def midnight_ms(day: Ints, spec: Spec) -> Ints:
+    """Return when each local day since 1970 begins."""
+    return day * DAY_MS - spec.utc_offset_minutes * 60_000
+
+
+def day_number(day: date) -> int:
+    """Return the number of a day since 1970."""
+    return (day - date(1970, 1, 1)).days
+
+
 def horizon_ms(task: Task) -> int:
     """Return how far a task looks ahead."""
     return round(task.horizon_days * DAY_MS)
 
 
+def known_until(log: Log, task: Task) -> Ints:
+    """Return until when what a task's label is made of is known, by customer."""
+    return log.outcomes_until if task.label in ("outcome_within", "outcome_next") else log.observed_until
+
+
 def cut_times(start_ms: int, end_ms: int, spec: Spec) -> Ints:
-    """Return the cuts in [start, end]: local midnights, the first of each month or multiples of days since 1970."""
+    """Return the cuts in [start, end]: local midnights, the first of each month or every so many days.
+
+    Days count from ``cut_from`` of the spec on, before which there is no cut, or from 1970 on.
+    """
     offset = spec.utc_offset_minutes * 60_000
     first, last = ((time + offset) // DAY_MS for time in (start_ms, end_ms))
-    every = spec.training.cut_every
-    if every == "month":
+    options = spec.training
+    begin = 0 if options.cut_from is None else day_number(options.cut_from)
+    if options.cut_every == "month":
         months = np.arange(*(np.array([first, last + 31], "datetime64[D]").astype("datetime64[M]")))
         days = months.astype("datetime64[D]").astype(np.int64)
     else:
-        step = int(every.removesuffix("d"))
-        days = np.arange(first // step, last // step + 1) * step
-    times = days * DAY_MS - offset
+        step = int(options.cut_every.removesuffix("d"))
+        days = begin + np.arange((first - begin) // step, (last - begin) // step + 1) * step
+    times = midnight_ms(days[days >= begin], spec)
     return times[(times >= start_ms) & (times <= end_ms)]
 
 
 def _fits(task: Task, kind: int) -> bool:
     return (kind == OUTCOME) == (task.label == "outcome_at")
-
-
-def _known_until(log: Log, task: Task) -> Ints:
-    return log.outcomes_until if task.label in ("outcome_within", "outcome_next") else log.observed_until
 
 
 def _answerable(rows: Rows, log: Log, spec: Spec) -> Rows:

@@ -11,7 +11,7 @@ from stream_app.bundle import MANIFEST, Manifest
 from stream_app.offline.folder import read_folder
 from training.learn import learn
 from training.prepare import Options
-from training.report import SUMMARY_HEAD, summary_rows
+from training.report.summary import SUMMARY_HEAD, summary_rows
 
 
 def run(args: argparse.Namespace) -> int:

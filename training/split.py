@@ -9,7 +9,7 @@ import numpy as np
 from schemas.spec import Spec
 from training.arrays import Flags, Floats, Ints
 from training.log import Log
-from training.rows import horizon_ms
+from training.rows import day_number, midnight_ms
 from training.samples import Samples
 
 SHARES: Final = {"train": 0.60, "validation": 0.13, "calibration": 0.12, "test": 0.15}
@@ -32,13 +32,14 @@ class Split:
 def split(samples: Samples, log: Log, spec: Spec, how: Literal["customer", "time"], seed: int) -> Split:
     """Split the known labels.
 
-    By customer: no group of customers stands on two sides. By time: test rows lie at or after a cut; the horizons of
-    all other rows end before it, and those are split by customer.
+    By customer: no group of customers stands on two sides. By time: test rows lie at or after a cut (``test_from`` of
+    the spec, or where the last quarter of the labels begins); the labels of all other rows were settled before it, and
+    those are split by customer.
 
     Args:
         samples: rows with labels.
         log: whose groups hold together.
-        spec: whose horizons count.
+        spec: which may name the cut.
         how: by customer or by time.
         seed: of the customers' places.
     """
@@ -46,13 +47,11 @@ def split(samples: Samples, log: Log, spec: Spec, how: Literal["customer", "time
     part = sides(log, seed)[samples.rows.customer]
     if how == "customer":
         return Split(*(known & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION, TEST)))
-    cut_ms = _cut(samples)
-    time_ms = samples.rows.time_ms
-    ends = time_ms[:, None] + np.array([horizon_ms(task) for task in spec.tasks])
-    early = known & (ends <= cut_ms)
+    cut_ms = _cut(samples, spec)
+    early = known & (samples.labels.settled_ms <= cut_ms)
     part = _side(_places(log, seed)[samples.rows.customer] * (1.0 - SHARES["test"]))
     train, validation, calibration = (early & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION))
-    return Split(train, validation, calibration, known & (time_ms >= cut_ms)[:, None], cut_ms)
+    return Split(train, validation, calibration, known & (samples.rows.time_ms >= cut_ms)[:, None], cut_ms)
 
 
 def sides(log: Log, seed: int) -> Ints:
@@ -71,7 +70,9 @@ def _side(place: Floats) -> Ints:
     return np.searchsorted(np.cumsum(list(SHARES.values()))[:-1], place, "right")
 
 
-def _cut(samples: Samples) -> int:
-    """Return the time with the wanted share of labelled rows at or after it."""
+def _cut(samples: Samples, spec: Spec) -> int:
+    """Return the time that the spec names, or the one with the wanted share of labelled rows at or after it."""
+    if spec.training.test_from is not None:
+        return int(midnight_ms(np.array(day_number(spec.training.test_from)), spec))
     times = np.sort(samples.rows.time_ms[samples.labels.known.any(axis=1)])
     return int(times[int(len(times) * (1.0 - LATER_SHARE))]) if len(times) else 0

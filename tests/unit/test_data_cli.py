@@ -7,6 +7,7 @@ import pytest
 
 from schemas.errors import OutputError
 from stream_app.offline.folder import read_folder
+from tests.kit import banksim
 from training.datasets.cli import register
 
 RETAIL = Path(__file__).parents[1] / "data" / "online_retail_sample.csv"
@@ -34,8 +35,68 @@ def test_csv_writes_a_folder_and_says_what_is_in_it(tmp_path: Path, capsys: pyte
         "Left out 56 of 2,000 rows: 56 (`CustomerID` is empty).\n"
         f"Wrote {tmp_path / 'd'}: 400 transactions of 84 customers, 2010-12-01 to 2011-12-09; "
         "0 customer records, 0 outcomes; tasks churn, value, next_behaviour.\n"
-        f"Next: foretell train {tmp_path / 'd'} --out BUNDLE\n"
+        f"Drafted {tmp_path / 'd' / 'scorer.toml'}; review:\n"
+        "- initiator: no type looks like the bank's\n"
+        "- thresholds of rules: three times the average odds; set them when you have seen the report\n"
+        f"Next: read it, then foretell spec check {tmp_path / 'd'}\n"
     )
+
+
+def test_csv_takes_quotes_day_numbers_attributes_and_outcomes(tmp_path: Path) -> None:
+    source = banksim.write(tmp_path / "banksim.csv", customers=60)
+    columns = ["--map", "customer_id=customer", "--map", "time=step", "--map", "type=category"]
+    times = ["--time-format", "epoch_d", "--epoch", "2026-01-01", "--timezone", "Europe/Madrid"]
+    told = ["--attribute", "age_band=age", "--attribute", "gender=gender", "--outcome", "fraud=fraud", "--negate"]
+
+    code = run("csv", "--source", str(source), "--quote", "'", *columns, *times, *told, "--out", str(tmp_path / "d"))
+
+    lines = [line.split(",") for line in source.read_text(encoding="utf-8").splitlines()[1:]]
+    folder = read_folder(tmp_path / "d")
+    assert code == 0
+    assert folder.transactions["customer_id"].to_pylist() == [line[1].strip("'") for line in lines]
+    assert folder.transactions["amount"].to_pylist() == [-float(line[8]) for line in lines]
+    assert f"{folder.transactions['time'][0]}" == "2025-12-31 23:00:00+00:00"
+    assert folder.outcomes is not None
+    assert folder.outcomes.num_rows == sum(line[9] == "1" for line in lines) > 0
+    assert folder.customers.num_rows == 60
+    assert [(item.name, item.is_input) for item in folder.spec.attributes] == [("age_band", False), ("gender", False)]
+    assert folder.spec.utc_offset_minutes == 120
+
+
+def test_csv_takes_debit_credit_and_marks(tmp_path: Path) -> None:
+    source = tmp_path / "konto.csv"
+    text = "Tag;Konto;Text;Soll;Haben\n1.5.2024;K1;Miete;1.234,50;\n2.5.2024;K1;Gehalt;;2.000,00\n"
+    source.write_bytes(text.encode("cp1252"))
+    form = [
+        "--delimiter",
+        ";",
+        "--encoding",
+        "cp1252",
+        "--decimal",
+        ",",
+        "--thousands",
+        ".",
+        "--time-format",
+        "%d.%m.%Y",
+    ]
+    columns = [
+        "--map",
+        "customer_id=Konto",
+        "--map",
+        "time=Tag",
+        "--map",
+        "type=Text",
+        "--debit",
+        "Soll",
+        "--credit",
+        "Haben",
+    ]
+
+    assert run("csv", "--source", str(source), *form, *columns, "--currency", "CHF", "--out", str(tmp_path / "d")) == 0
+
+    folder = read_folder(tmp_path / "d")
+    assert folder.transactions["amount"].to_pylist() == [-1234.5, 2000.0]
+    assert folder.spec.currency == "CHF"
 
 
 def test_a_taken_place_is_refused_before_anything_is_read(tmp_path: Path) -> None:
@@ -53,7 +114,7 @@ def test_a_previous_folder_is_replaced_with_force(tmp_path: Path) -> None:
     assert [item.name for item in tmp_path.iterdir()] == ["d"]
 
 
-@pytest.mark.parametrize("verb", ["simulate", "berka", "csv"])
+@pytest.mark.parametrize("verb", ["simulate", "berka", "online-retail", "taiwan", "csv"])
 def test_help_shows_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         run(verb, "--help")
@@ -69,6 +130,8 @@ def test_help_shows_an_example(verb: str, capsys: pytest.CaptureFixture[str]) ->
         (["simulate", "--out", "d", "--customers", "0"], "expected a whole number of at least 1, found '0'"),
         (["simulate", "--out", "d", "--difficulty", "nan"], "expected a number above 0, found 'nan'"),
         (["berka", "--out", "d"], "--source"),
+        (["csv", "--source", "x", "--out", "d", "--debit-if", "D"], "expected COLUMN=VALUE, found 'D'"),
+        (["csv", "--source", "x", "--out", "d", "--epoch", "May"], "expected a date such as 2026-01-01, found 'May'"),
     ],
 )
 def test_wrong_usage_ends_with_two(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

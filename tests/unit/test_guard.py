@@ -7,7 +7,6 @@ import pytest
 
 from schemas.errors import TrainingError
 from training.guard import leaks, refuse_leaks, require_labels
-from training.labels import Labels
 from training.prepare import Prepared
 from training.samples import Samples
 
@@ -76,7 +75,9 @@ def with_labels(prepared: Prepared, task: str, value: float | None) -> Prepared:
     known[:, index] &= value is not None
     masks = {name: getattr(parts, name) & known for name in ("train", "validation", "calibration", "test")}
     return replace(
-        prepared, samples=replace(prepared.samples, labels=Labels(values, known)), split=replace(parts, **masks)
+        prepared,
+        samples=replace(prepared.samples, labels=replace(labels, value=values, known=known)),
+        split=replace(parts, **masks),
     )
 
 

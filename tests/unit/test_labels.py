@@ -5,7 +5,7 @@ from math import log1p
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
@@ -16,7 +16,8 @@ from training.labels import RULES, label
 from training.log import Log
 from training.rows import EVENT, OUTCOME, TICK, Rows
 
-NAMES = {"inactive": "binary", "spend_drop": "binary", "next_type": "multiclass", "outflow": "value"}
+NAMES = {"inactive": "binary", "spend_drop": "binary", "next_type": "multiclass", "top_type": "multiclass",
+         "outflow": "value"}  # fmt: skip
 
 
 def task(rule: str, kind: str | None = None, more: str = "") -> str:
@@ -120,6 +121,13 @@ def test_outflow_is_the_log_of_what_the_customer_spends_within_the_horizon() -> 
     assert answer(log, spec, event(log, 1)) == 0.0
 
 
+def test_an_amount_is_not_rounded_by_what_others_spent_before_it() -> None:
+    spec = spec_of(task("outflow"))
+    log = log_of(spec, [(0, 1, "shop", -1e12), (0, 2, "shop", -1e12), (1, 5, "shop", -0.01)], until=(100, 100))
+
+    assert answer(log, spec, tick(log, 4, customer=1)) == log1p(0.01)
+
+
 def test_spend_drop_compares_with_the_same_time_before() -> None:
     spec = spec_of(task("spend_drop", more="drop = 0.5"))
     log = log_of(spec, [(0, 1, "shop", -100.0), (0, 12, "shop", -50.0), (0, 23, "shop", -24.0)])
@@ -166,6 +174,80 @@ def test_next_type_by_day_takes_the_first_of_equally_large_ones() -> None:
     log = log_of(spec, [(0, 1.1, "shop", -1.0), (0, 3.1, "rent", -5.0), (0, 3.2, "salary", 5.0)])
 
     assert answer(log, spec, event(log, 0)) == 1.0
+
+
+def test_top_type_is_the_own_type_with_the_largest_outflow_within_the_horizon() -> None:
+    spec = spec_of(task("top_type"))
+    moved = [
+        (0, 1, "shop", -4.0),
+        (0, 2, "rent", -6.0),
+        (0, 3, "shop", -3.0),
+        (0, 4, "salary", 900.0),
+        (0, 5, "fee", -99.0),
+        (0, 12, "rent", -50.0),
+    ]
+    log = log_of(spec, moved)
+
+    assert answer(log, spec, tick(log, 0.5)) == 2.0  # 7 for shop, 6 for rent
+    assert answer(log, spec, event(log, 0)) == 1.0  # its own 4 are no longer the future
+    assert answer(log, spec, tick(log, 2.5)) == 1.0
+
+
+def test_top_type_takes_the_first_type_of_equally_large_ones_and_is_masked_where_nothing_leaves() -> None:
+    spec = spec_of(task("top_type"))
+    log = log_of(spec, [(0, 1, "shop", -4.0), (0, 2, "rent", -4.0), (0, 20, "salary", 9.0), (0, 21, "shop", 5.0)])
+
+    assert answer(log, spec, tick(log, 0.5)) == 1.0
+    assert answer(log, spec, tick(log, 19)) is None
+
+
+MIXED = [(0, 1, "shop", -10.0), (0, 4, "salary", 900.0), (0, 6, "rent", -40.0), (0, 8, "shop", -5.0)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "of_all", "of_rent_and_other"),
+    [
+        ("inactive", 0.0, 0.0),
+        ("outflow", log1p(45.0), log1p(40.0)),
+        ("next_type", 0.0, 0.0),  # salary, the first of all; rent, the first of two
+        ("top_type", 1.0, 0.0),
+        ("spend_drop", 0.0, None),
+    ],
+)
+def test_types_say_what_counts_and_which_classes_there_are(
+    rule: str, of_all: float, of_rent_and_other: float | None
+) -> None:
+    all_types, two = (spec_of(task(rule, more=more)) for more in ("", 'types = ["rent", "other"]'))
+
+    log = log_of(all_types, MIXED)
+
+    assert answer(log, all_types, tick(log, 2)) == pytest.approx(of_all)
+    assert answer(log, two, tick(log, 2)) == pytest.approx(of_rent_and_other)
+    assert answer(log, spec_of(task("inactive", more='types = ["other"]')), tick(log, 2)) == 1.0
+
+
+def test_what_is_settled_when_told_needs_no_whole_horizon_but_counts_only_what_was_observed() -> None:
+    spec = spec_of(task("next_type", more='settled = "when_told"'))
+    log = log_of(spec, [(0, day, "shop", -5.0) for day in (1, 18, 21)], until=(20,))
+
+    assert answer(log, spec, tick(log, 12)) == 2.0
+    assert answer(log, spec, tick(log, 18.5)) is None  # day 21 lies behind the observation
+    assert answer(log, spec, tick(log, 20)) is None
+
+
+def test_a_label_is_settled_by_its_horizon_or_when_it_is_told() -> None:
+    moved = [(0, 1.5, "shop", -5.0), (0, 3.5, "rent", -1.0), (0, 3.75, "shop", -2.0)]
+    told = 'settled = "when_told"'
+
+    def settled(rule: str, kind: str | None = None, more: str = "") -> float:
+        spec = spec_of(task(rule, kind, more))
+        log = log_of(spec, moved, OUTCOMES)
+        return float(label(log, spec, event(log, 0), np.ones((1, 1), np.bool_)).settled_ms[0, 0])
+
+    assert settled("next_type") == at(11.5)
+    assert settled("next_type", more=told) == at(3.5) + 1
+    assert settled("next_type", more=told + "\nby_day = true") == at(4)  # the largest of a day is known when it ends
+    assert settled("outcome_next", "binary", told) == at(5) + 1
 
 
 OUTCOMES = [(0, 5, "t", "1"), (0, 12, "t", "0"), (0, 13, "else", "1")]
@@ -217,6 +299,30 @@ def test_outcomes_may_be_known_longer_than_transactions() -> None:
     assert answer(longer, spec, tick(longer, 3)) == 1.0
 
 
+AMOUNTS = [(0, 5, "t", "7.5"), (0, 12, "t", "-3"), (0, 13, "t", "2.5"), (0, 13, "else", "much")]
+
+
+def test_outcomes_of_a_value_are_amounts_that_are_summed_or_taken_as_they_come() -> None:
+    within, following, at_it = (spec_of(task(f"outcome_{when}", "value")) for when in ("within", "next", "at"))
+    log = log_of(within, [(0, 1, "shop", -1.0)], AMOUNTS)
+
+    assert answer(log, within, tick(log, 5)) == pytest.approx(log1p(10.0))
+    assert answer(log, within, tick(log, 14)) == 0.0
+    assert answer(log, following, tick(log, 5)) == pytest.approx(log1p(7.5))
+    assert answer(log, following, tick(log, 6)) == 0.0  # less than nothing is nothing
+    assert answer(log, following, tick(log, 14)) is None
+    assert answer(log, at_it, tick(log, 13, kind=OUTCOME)) == pytest.approx(log1p(2.5))
+
+
+@pytest.mark.parametrize("text", ["much", "nan", "inf", "1e13", ""])
+def test_an_outcome_that_is_no_amount_is_refused(text: str) -> None:
+    spec = spec_of(task("outcome_next", "value"))
+    log = log_of(spec, [(0, 1, "shop", -1.0)], [(0, 5, "t", text)])
+
+    with pytest.raises(InputError, match=rf"Expected an amount of at most 1e\+12 .*, task 't', found '{text}'"):
+        answer(log, spec, tick(log, 5))
+
+
 def test_an_outcome_of_an_unknown_class_is_refused() -> None:
     spec = spec_of(task("outcome_next", "multiclass", 'classes = ["yes", "no"]'))
     log = log_of(spec, [(0, 1, "shop", -1.0)], [(0, 5, "t", "perhaps")])
@@ -244,17 +350,25 @@ SPECS = [
     spec_of(task("outflow")),
     spec_of(task("next_type")),
     spec_of(task("next_type", more="by_day = true")),
+    spec_of(task("next_type", more='settled = "when_told"')),
+    spec_of(task("next_type", more='by_day = true\nsettled = "when_told"')),
+    spec_of(task("top_type")),
+    spec_of(task("top_type", more='types = ["shop", "rent"]')),
+    spec_of(task("inactive", more='types = ["rent"]')),
+    spec_of(task("outflow", more='types = ["rent", "shop"]')),
+    spec_of(task("next_type", more='types = ["shop", "rent"]\nsettled = "when_told"')),
     spec_of(task("outcome_within", "binary")),
+    spec_of(task("outcome_within", "value")),
+    spec_of(task("outcome_next", "value", 'settled = "when_told"')),
     spec_of(task("outcome_within", "multiclass", 'classes = ["none", "0", "1"]')),
     spec_of(task("outcome_next", "binary")),
     spec_of(task("outcome_at", "binary")),
 ]
 
 
+@settings(max_examples=60)
 @given(events=events, outcomes=outcomes, until=st.tuples(days, days), cuts=st.lists(days, min_size=1, max_size=4))
-@pytest.mark.parametrize(
-    "spec", SPECS, ids=lambda spec: f"{spec.tasks[0].label}-{spec.tasks[0].kind}-{spec.tasks[0].by_day}"
-)
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.tasks[0].label + "-" + spec.tasks[0].kind)
 def test_every_rule_agrees_with_a_slow_reading_of_the_log(
     spec: Spec,
     events: list[tuple[int, float, str, float]],
@@ -289,34 +403,55 @@ def slow_label(log: Log, spec: Spec, rows: Rows, index: int) -> float | None:  #
     asked = spec.tasks[0]
     customer, time, kind = int(rows.customer[index]), int(rows.time_ms[index]), int(rows.kind[index])
     end = time + round(asked.horizon_days * DAY_MS)
+    seen = int(log.observed_until[customer])
+    at_once = asked.settled == "when_told"
     if (kind == OUTCOME) != (asked.label == "outcome_at"):
         return None
-    if asked.label != "outcome_at" and end > log.observed_until[customer]:
+    if asked.label != "outcome_at" and (time >= seen if at_once else end > seen):
         return None
     mine = [
-        (int(log.transactions.time_ms[k]), spec.types[log.transactions.kind[k]], float(log.transactions.amount[k]), k)
+        (
+            int(log.transactions.time_ms[k]),
+            spec.types[log.transactions.kind[k]].name,
+            float(log.transactions.amount[k]),
+            k,
+        )
         for k in range(len(log.transactions.kind))
         if log.transactions.customer[k] == customer
     ]
     first = min((item[0] for item in mine), default=None)
     if asked.min_history_days and (first is None or time < first + asked.min_history_days * DAY_MS):
         return None
-    own = [item for item in mine if item[1].initiator == "customer"]
+    types = asked.types or tuple(item.name for item in spec.types if item.initiator == "customer")
+    own = [item for item in mine if item[1] in types]
     past = [item for item in own if item[3] < rows.after[index]]
     future = [item for item in own if item[3] >= rows.after[index] and item[0] < end]
     if asked.label.startswith("outcome"):
         return slow_outcome(log, asked, spec, (customer, time, end, kind))
     if asked.label == "inactive":
         return float(not future)
-    spent = sum(max(-item[2], 0.0) for item in future)
+    if asked.label != "next_type":
+        return slow_spending(asked, types, future, [item for item in past if item[0] >= time - (end - time)])
+    if asked.by_day:
+        return slow_by_day(spec, mine, rows, index, seen if at_once else None)
+    if not future or (at_once and future[0][0] >= seen):
+        return None
+    return float(types.index(future[0][1]))
+
+
+def slow_spending(
+    asked: Task,
+    types: tuple[str, ...],
+    future: list[tuple[int, str, float, int]],
+    past: list[tuple[int, str, float, int]],
+) -> float | None:
+    spent, before = (sum(max(-item[2], 0.0) for item in items) for items in (future, past))
     if asked.label == "outflow":
         return log1p(spent)
     if asked.label == "spend_drop":
-        before = sum(max(-item[2], 0.0) for item in past if item[0] >= time - (end - time))
         return float(spent < asked.drop * before) if before else None
-    if asked.by_day:
-        return slow_by_day(spec, asked, mine, rows, index)
-    return float(spec.own_types.index(future[0][1].name)) if future else None
+    by_type = [sum(max(-item[2], 0.0) for item in future if item[1] == name) for name in types]
+    return float(by_type.index(max(by_type))) if max(by_type) else None
 
 
 def slow_outcome(log: Log, asked: Task, spec: Spec, row: tuple[int, int, int, int]) -> float | None:
@@ -329,23 +464,27 @@ def slow_outcome(log: Log, asked: Task, spec: Spec, row: tuple[int, int, int, in
     if asked.label == "outcome_at":
         values = [value for when, value in told if when == time]
     else:
-        values = [value for when, value in told if (when > time or (when == time and kind != EVENT)) and when < end]
-    if asked.label == "outcome_within" and asked.kind == "binary":
-        return float("1" in values)
+        limit = min(end, int(log.outcomes_until[customer])) if asked.settled == "when_told" else end
+        values = [value for when, value in told if (when > time or (when == time and kind != EVENT)) and when < limit]
+    if asked.label == "outcome_within" and asked.kind != "multiclass":
+        return float("1" in values) if asked.kind == "binary" else log1p(values.count("1"))
     if asked.label == "outcome_within":
         return float(spec.classes(asked).index(values[0] if values else "none"))
-    return float(values[0]) if values else None
+    if not values:
+        return None
+    return log1p(float(values[0])) if asked.kind == "value" else float(values[0])
 
 
 def slow_by_day(
-    spec: Spec, asked: Task, mine: list[tuple[int, object, float, int]], rows: Rows, index: int
+    spec: Spec, mine: list[tuple[int, str, float, int]], rows: Rows, index: int, seen: int | None
 ) -> float | None:
+    asked = spec.tasks[0]
     time, kind, after = int(rows.time_ms[index]), int(rows.kind[index]), int(rows.after[index])
-    days: dict[int, list[tuple[int, object, float, int]]] = defaultdict(list)
+    days: dict[int, list[tuple[int, str, float, int]]] = defaultdict(list)
     for item in mine:
         days[item[0] // DAY_MS].append(item)
     today = days[time // DAY_MS]
-    own = {day: [item for item in items if item[1].initiator == "customer"] for day, items in days.items()}  # type: ignore[attr-defined]
+    own = {day: [item for item in items if item[1] in spec.own_types] for day, items in days.items()}
     if kind == EVENT and (today[-1][3] != after - 1 or not own[time // DAY_MS]):
         return None
     for day in sorted(own):
@@ -354,6 +493,8 @@ def slow_by_day(
             continue
         if rest[0][0] >= time + round(asked.horizon_days * DAY_MS):
             return None
+        if seen is not None and (day + 1) * DAY_MS > seen:
+            return None
         largest = max(rest, key=lambda item: (abs(item[2]), -item[3]))
-        return float(spec.own_types.index(largest[1].name))  # type: ignore[attr-defined]
+        return float(spec.own_types.index(largest[1]))
     return None

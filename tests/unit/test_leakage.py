@@ -23,7 +23,7 @@ from training.rows import TICK, Rows
 from training.samples import replay
 
 KINDS = {"inactive": "binary", "spend_drop": "binary", "outcome_within": "binary", "outcome_next": "binary",
-         "outcome_at": "binary", "next_type": "multiclass", "outflow": "value"}  # fmt: skip
+         "outcome_at": "binary", "next_type": "multiclass", "top_type": "multiclass", "outflow": "value"}  # fmt: skip
 TASKS = "\n".join(
     f'[[tasks]]\nname = "{rule}"\nkind = "{KINDS[rule]}"\nlabel = "{rule}"\noutcome = "o"\nhorizon_days = 10'
     for rule in RULES

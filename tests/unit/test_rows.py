@@ -57,6 +57,31 @@ def test_monthly_cuts_are_the_first_of_each_month_at_local_midnight() -> None:
     assert cuts == ["2024-01-31T22:00", "2024-02-29T22:00", "2024-03-31T22:00"]
 
 
+def test_cuts_begin_on_the_day_that_the_spec_names_and_count_from_it() -> None:
+    spec = spec_of(CHURN, 'cut_every = "9d"\ncut_from = 2024-01-05\nmax_event_rows = 0')
+    log = log_of(spec, shopping(2), until=(50,))
+
+    assert [day for _, day in of_kind(choose(log, spec, 1), TICK)] == [4, 13, 22, 31, 40]
+
+
+def test_monthly_cuts_begin_on_the_day_that_the_spec_names() -> None:
+    spec = spec_of(CHURN, 'cut_every = "month"\ncut_from = 2024-02-01\nmax_event_rows = 0')
+
+    assert cut_times(at(-100), at(62), spec).tolist() == [at(31), at(60)]
+
+
+def test_rows_that_a_label_may_be_told_for_at_once_reach_to_the_end_of_the_observation() -> None:
+    told = BY_DAY.replace("by_day = true", 'settled = "when_told"')
+    log = log_of(spec_of(told), shopping(1, 25, 30), until=(31,))
+
+    by_horizon, when_told = (
+        [day for _, day in of_kind(choose(log, spec_of(tasks), 1), EVENT)]
+        for tasks in (told.replace('settled = "when_told"', ""), told)
+    )
+
+    assert (by_horizon, when_told) == ([1], [1, 25, 30])
+
+
 def test_event_rows_are_a_seeded_sample_of_those_that_can_be_labelled() -> None:
     spec = spec_of(CHURN, 'cut_every = "999d"\nmax_event_rows = 5')
     log = log_of(spec, shopping(*range(1, 31)), until=(31,))

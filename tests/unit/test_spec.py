@@ -1,5 +1,6 @@
 """The spec: what is read, and each kind of spec that is refused, with its sentence."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,21 @@ def test_classes_are_the_tasks_own_or_the_customers_types() -> None:
     assert [spec.classes(task) for task in spec.tasks] == [(), ("none", "loan"), ("cash", "other")]
 
 
+@pytest.mark.parametrize("rule", ["next_type", "top_type"])
+def test_classes_that_are_types_are_those_that_the_task_names_or_all_of_the_customers(rule: str) -> None:
+    some = parsed('label = "next_type"', f'label = "{rule}"\ntypes = ["other", "cash"]')
+    all_types = parsed('label = "next_type"', f'label = "{rule}"')
+
+    assert some.classes(some.tasks[2]) == ("other", "cash")
+    assert all_types.classes(all_types.tasks[2]) == all_types.types_of(all_types.tasks[0]) == ("cash", "other")
+
+
+def test_days_are_dates_of_toml_or_texts() -> None:
+    for day in ("2024-02-29", '"2024-02-29"'):
+        options = parsed("[[attributes]]", f"[training]\ncut_from = {day}\ntest_from = {day}\n[[attributes]]").training
+        assert (options.cut_from, options.test_from) == (date(2024, 2, 29), date(2024, 2, 29))
+
+
 def test_protected_attributes_are_shown_to_the_network_only_where_asked() -> None:
     assert [item.is_input for item in parsed().attributes] == [True, False]
     assert [
@@ -146,6 +162,9 @@ def test_the_built_in_spec_of_a_bank_is_accepted() -> None:
         ("rates", "window_days = [31]\nrates", r"at `\$.window_days\[0\]`"),
         ("rates", "utc_offset_minutes = 900\nrates", r"at `\$.utc_offset_minutes`"),
         ("[[attributes]]", '[training]\ncut_every = "week"\n[[attributes]]', r"at `\$.training.cut_every`"),
+        ("[[attributes]]", '[training]\ncut_from = "2024-02-30"\n[[attributes]]', r"at `\$.training.cut_from`"),
+        ("[[attributes]]", "[training]\ntest_from = 2024\n[[attributes]]", r"at `\$.training.test_from`"),
+        ("horizon_days = 30", 'horizon_days = 30\nsettled = "soon"', r"at `\$.tasks\[2\].settled`"),
     ],
 )
 def test_a_key_that_is_unknown_or_has_a_wrong_value_is_named(old: str, new: str, words: str) -> None:
@@ -185,6 +204,32 @@ def test_a_key_that_is_unknown_or_has_a_wrong_value_is_named(old: str, new: str,
         ('classes = ["none", "loan"]', 'classes = ["none", "eligible"]', 'with the class "eligible", a column of'),
         ('label = "inactive"', 'label = "inactive"\nclasses = ["a", "b"]', "task 'churn' with classes, which"),
         ("horizon_days = 30", 'horizon_days = 30\nbands = [{ name = "a" }]', "task 'next' with bands, which only"),
+        (
+            "horizon_days = 60",
+            'horizon_days = 60\nsettled = "when_told"',
+            "task 'churn' settled when told with label 'inactive', which needs the whole horizon; remove settled",
+        ),
+        (
+            "horizon_days = 90",
+            'horizon_days = 90\ntypes = ["cash"]',
+            "task 'preference' with types, which its label does not look at; remove them",
+        ),
+        (
+            "horizon_days = 60",
+            'horizon_days = 60\ntypes = ["fee"]',
+            "task 'churn' with type 'fee', which customers do not initiate; name some of ['cash', 'other']",
+        ),
+        ("horizon_days = 60", 'horizon_days = 60\ntypes = ["cash", "cash"]', "task 'churn' with type 'cash' twice"),
+        (
+            "horizon_days = 30",
+            'horizon_days = 30\ntypes = ["cash"]',
+            "task 'next' with one type, which leaves no choice",
+        ),
+        (
+            "horizon_days = 30",
+            'horizon_days = 30\nclasses = ["a", "b"]',
+            "task 'next' with classes, which its kind and",
+        ),
         ("horizon_days = 30", "horizon_days = 30\nrows = []", 'task \'next\' without rows; list "event", "tick"'),
         ('{ name = "low" }', '{ name = "low", at_least = 0.1 }', "band 'low' with 1 bounds; the first band has none"),
         ('"mid", at_least = 0.2', '"mid"', "band 'mid' with 0 bounds; the first band has none, each other exactly one"),

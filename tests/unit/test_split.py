@@ -1,10 +1,15 @@
 """No customer stands on two sides; no training label looks behind the cut in time."""
 
 from dataclasses import replace
+from datetime import date
 
+import msgspec
 import numpy as np
 import pytest
 
+from schemas.spec import Spec
+from tests.logs import at
+from training.labels import label
 from training.log import Log
 from training.prepare import Prepared
 from training.rows import horizon_ms
@@ -81,3 +86,51 @@ def test_by_time_test_rows_lie_behind_a_cut_that_no_other_horizon_reaches(tiny_p
     for index, task in enumerate(spec.tasks):
         for mask in (parts.train, parts.validation, parts.calibration):
             assert (samples.rows.time_ms[mask[:, index]] + horizon_ms(task) <= parts.cut_ms).all()
+
+
+def with_options(spec: Spec, **options: object) -> Spec:
+    return msgspec.structs.replace(spec, training=msgspec.structs.replace(spec.training, **options))
+
+
+def test_by_time_the_cut_is_the_local_midnight_that_the_spec_names(tiny_prepared: Prepared) -> None:
+    spec = with_options(tiny_prepared.spec, test_from=date(2024, 3, 1))
+    east = msgspec.structs.replace(spec, utc_offset_minutes=90)
+
+    cuts = [split(tiny_prepared.samples, tiny_prepared.log, one, "time", 1).cut_ms for one in (spec, east)]
+
+    assert cuts == [at(60), at(60) - 90 * 60_000]
+
+
+def told_at_once(prepared: Prepared) -> tuple[Samples, Spec]:
+    """Return the samples labelled anew, with each next type settled when it is told."""
+    tasks = [msgspec.structs.replace(prepared.spec.task("next"), settled="when_told")]
+    spec = msgspec.structs.replace(prepared.spec, tasks=tuple(tasks))
+    samples, everyone = prepared.samples, np.ones((len(prepared.samples), 1), np.bool_)
+    return replace(samples, labels=label(prepared.log, spec, samples.rows, everyone), eligible=everyone), spec
+
+
+def test_by_time_a_label_that_was_told_before_the_cut_is_trained_on_and_one_told_later_is_not(
+    tiny_prepared: Prepared,
+) -> None:
+    samples, spec = told_at_once(tiny_prepared)
+    spec = with_options(spec, test_from=date(2024, 3, 1))
+
+    parts = split(samples, tiny_prepared.log, spec, "time", 1)
+
+    early = np.any([parts.train, parts.validation, parts.calibration], axis=0)
+    told_ms, log = samples.labels.settled_ms[:, 0], tiny_prepared.log
+    following = [
+        min(time for time in times_of(log, who) if time > when)
+        for who, when in zip(samples.rows.customer[early[:, 0]], samples.rows.time_ms[early[:, 0]], strict=True)
+    ]
+    assert len(following) > 300
+    assert max(following) < at(60)
+    assert (samples.rows.time_ms[early[:, 0]] + horizon_ms(spec.tasks[0])).max() > at(60)
+    assert np.array_equal(early[:, 0], samples.labels.known[:, 0] & (told_ms <= at(60)))
+    assert np.array_equal(parts.test[:, 0], samples.labels.known[:, 0] & (samples.rows.time_ms >= at(60)))
+
+
+def times_of(log: Log, customer: int) -> list[int]:
+    """Return the times of a customer's own transactions (the fee, the fourth type, is the bank's)."""
+    mine = (log.transactions.customer == customer) & (log.transactions.kind != 3)
+    return [int(time) for time in log.transactions.time_ms[mine]]

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
-from schemas.progress import Progress
+from schemas.progress import SILENT, Progress
+from training.datasets.tabular import Imported
 
 
 class DataSet(Protocol):
@@ -15,4 +16,15 @@ class DataSet(Protocol):
         Raises:
             InputError: what it is made from cannot be used.
             OutputError: ``out`` cannot be written.
+        """
+
+
+class Importer(DataSet, Protocol):
+    """A data set in a file of somebody else's making."""
+
+    def read(self, progress: Progress = SILENT) -> Imported:
+        """Read the file and make the folder's tables of it, counting the rows that are left out.
+
+        Raises:
+            InputError: the file cannot be used.
         """

@@ -1,19 +1,27 @@
 """Runs the verbs of `foretell data`: choose the data set, write the folder, say what is in it."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 import pyarrow.compute as pc
 
+from schemas import spec_file
 from schemas.errors import EXIT_OK
 from schemas.progress import SILENT, Progress
-from stream_app.offline.folder import Folder, read_folder
+from stream_app.offline.folder import SPEC, Folder, read_folder
 from training.datasets.berka import Berka
 from training.datasets.folder import check_out, write_folder
-from training.datasets.port import DataSet
-from training.datasets.tabular import TabularImport, TabularOptions
+from training.datasets.online_retail import OnlineRetail
+from training.datasets.port import DataSet, Importer
+from training.datasets.tabular import Imported, TabularImport, TabularOptions
+from training.datasets.tabular_money import MoneyColumns
 from training.datasets.tabular_source import TableFormat
+from training.datasets.taiwan import Taiwan
+
+PUBLISHED: Final[Mapping[str, Callable[[Path], Importer]]] = {"online-retail": OnlineRetail, "taiwan": Taiwan}
+"""Data sets that others publish as one file, by their verbs."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,10 +37,15 @@ def run(args: argparse.Namespace) -> int:
         imported = _tabular(args).read(progress)
         write_folder(args.out, imported.tables)
         notes = _skipped(imported.rows, imported.skipped)
+        after = _drafted(imported, args.out)
+    elif args.made_from in PUBLISHED:
+        imported = PUBLISHED[args.made_from](args.source).read(progress)
+        write_folder(args.out, imported.tables)
+        notes, after = _skipped(imported.rows, imported.skipped), [_next(args.out)]
     else:
         _data_set(args).write(args.out, progress)
-        notes = []
-    print("\n".join([*notes, *_summary(read_folder(args.out), args.out)]))  # noqa: T201  (a command prints)
+        notes, after = [], [_next(args.out)]
+    print("\n".join([*notes, _summary(read_folder(args.out), args.out), *after]))  # noqa: T201  (a command prints)
     return EXIT_OK
 
 
@@ -46,22 +59,25 @@ def _data_set(args: argparse.Namespace) -> DataSet:
 
 
 def _tabular(args: argparse.Namespace) -> TabularImport:
-    columns = dict(args.map)
-    if args.amount:
-        columns["amount"] = args.amount
     form = TableFormat(
         delimiter=args.delimiter,
         encoding=args.encoding,
         decimal=args.decimal,
         time_format=args.time_format,
         timezone=args.timezone,
+        quote=args.quote,
+        thousands=args.thousands,
+        epoch=args.epoch,
     )
+    money = MoneyColumns(args.amount, args.debit, args.credit, args.debit_if, args.negate)
     options = TabularOptions(
         form=form,
-        columns=columns,
+        columns=dict(args.map),
+        money=money,
+        attributes=dict(args.attribute),
+        outcomes=dict(args.outcome),
         type=args.type,
         incoming_type=args.type_in,
-        negate=args.negate,
         group=args.group,
         skip_bad=args.skip_bad,
         currency=args.currency,
@@ -77,14 +93,28 @@ def _skipped(rows: int, skipped: Mapping[str, int]) -> list[str]:
     return [f"Left out {sum(skipped.values()):,} of {rows:,} rows: {causes}."]
 
 
-def _summary(folder: Folder, out: Path) -> list[str]:
+def _drafted(imported: Imported, out: Path) -> list[str]:
+    if imported.drafted is None:
+        return [f"Next: foretell spec check {out}"]
+    from training.draft.advice import reviews  # noqa: PLC0415  (loads numba: only where a spec was drafted)
+
+    review = (f"- {line}" for line in reviews(imported.drafted))
+    return [f"Drafted {out / SPEC}; review:", *review, f"Next: read it, then foretell spec check {out}"]
+
+
+def _next(out: Path) -> str:
+    """Return the command to go on with; a test period of the spec wants a split by time."""
+    split = " --split time" if spec_file.load(out / SPEC).training.test_from else ""
+    return f"Next: foretell train {out}{split} --out BUNDLE"
+
+
+def _summary(folder: Folder, out: Path) -> str:
     transactions = folder.transactions
     first, last = (f"{pc.strftime(limit, '%Y-%m-%d')}" for limit in pc.min_max(transactions["time"]).values())
     outcomes = folder.outcomes.num_rows if folder.outcomes else 0
     customers = pc.count_distinct(transactions["customer_id"]).as_py()
-    wrote = (
+    return (
         f"Wrote {out}: {transactions.num_rows:,} transactions of {customers:,} customers, {first} to {last}; "
         f"{folder.customers.num_rows:,} customer records, {outcomes:,} outcomes; "
         f"tasks {', '.join(task.name for task in folder.spec.tasks)}."
     )
-    return [wrote, f"Next: foretell train {out} --out BUNDLE"]

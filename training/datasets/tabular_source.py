@@ -1,10 +1,13 @@
 """Reads a CSV or Parquet file of somebody else's making and knows which row is which."""
 
 import csv
+import io
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +19,10 @@ from stream_app.offline.folder import read_parquet
 
 LISTED: Final = 10
 """Bad rows that an error lists."""
+_SEPARATORS: Final = {";": ";", "\t": "tab", "|": "|", ",": ","}
+"""What separates fields, and how to say it."""
+UNITS_MS: Final = {"epoch_s": 1000, "epoch_ms": 1, "epoch_d": 86_400_000}
+"""Formats of times that are numbers, and how many milliseconds one is."""
 
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -23,10 +30,18 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TableFormat:
-    """How a file says things: field separator, encoding, decimal mark, times and their zone.
+    """How a file says things.
 
-    ``time_format`` None reads ISO 8601; "epoch_s" and "epoch_ms" read numbers; anything else is a ``strptime`` format.
-    ``timezone`` is that of times that carry none.
+    Attributes:
+        delimiter: between fields; "tab" stands for a tabulator.
+        encoding: of the text.
+        decimal: mark of decimals, a point or a comma.
+        time_format: None reads ISO 8601; "epoch_ms", "epoch_s" and "epoch_d" read numbers of milliseconds, seconds and
+            days; anything else is a ``strptime`` format.
+        timezone: of times that carry none.
+        quote: around fields that hold a delimiter.
+        thousands: mark between groups of three digits; "" for none.
+        epoch: what numbers of time count from, in ``timezone`` where it has no offset; None is 1970 in UTC.
     """
 
     delimiter: str = ","
@@ -34,15 +49,54 @@ class TableFormat:
     decimal: str = "."
     time_format: str | None = None
     timezone: str = "UTC"
+    quote: str = '"'
+    thousands: str = ""
+    epoch: datetime | None = None
+
+    @property
+    def separator(self) -> str:
+        """Return the character between fields."""
+        return "\t" if self.delimiter.lower() in {"tab", "\\t"} else self.delimiter
+
+
+def check_format(form: TableFormat) -> None:
+    """Refuse a format that no file can have.
+
+    Raises:
+        InputError: the time zone is unknown, a mark is no single character, or options contradict each other.
+    """
+    try:
+        ZoneInfo(form.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        message = f"Expected a time zone such as UTC or Europe/London, found {form.timezone!r}; correct --timezone."
+        raise InputError(message) from error
+    if form.decimal not in {".", ","}:
+        message = f"Expected the decimal mark . or , found {form.decimal!r}; correct --decimal."
+        raise InputError(message)
+    needed = {"delimiter": form.separator, "quote": form.quote, "thousands": form.thousands or "-"}
+    for name, mark in needed.items():
+        if len(mark) != 1:
+            message = f"Expected one character as the {name}, found {mark!r}; correct --{name}."
+            raise InputError(message)
+    if form.thousands and form.thousands == form.decimal:
+        message = f"Expected different marks for decimals and thousands, found {form.decimal!r} for both; correct one."
+        raise InputError(message)
+    if form.epoch is not None and form.time_format not in UNITS_MS:
+        message = (
+            f"Expected --time-format {', '.join(UNITS_MS)} beside --epoch, found {form.time_format or 'none'}; "
+            "say what the numbers count."
+        )
+        raise InputError(message)
 
 
 @dataclass
 class BadRows:
-    """The rows that cannot be used: how many for which cause, and the first of them in words."""
+    """The rows that cannot be used: how many for which cause, the first of them in words, and options that may help."""
 
     path: Path
     counts: Counter[str] = field(default_factory=Counter)
     first: list[tuple[int, str]] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
 
     def add(self, cause: str, rows: Ints, texts: list[str]) -> None:
         """Count ``rows`` (row numbers, ascending) under ``cause``; ``texts`` tell of the first ``LISTED`` of them."""
@@ -69,7 +123,9 @@ class BadRows:
             told.setdefault(text, []).append(number)
         rows = "; ".join(f"row {', '.join(map(str, numbers))}: {text}" for text, numbers in told.items())
         more = f"; and {count - len(self.first):,} more" if count > len(self.first) else ""
-        message = f"Expected good rows only in {self.path}, found {count:,} bad of {total:,} ({rows}{more}); {advice}."
+        tried = f"try {' with '.join(self.hints)}, or " if self.hints else ""
+        found = f"found {count:,} bad of {total:,} ({rows}{more})"
+        message = f"Expected good rows only in {self.path}, {found}; {tried}{advice}."
         raise InputError(message)
 
 
@@ -84,13 +140,20 @@ class Rows:
     def column(self, name: str, stands_for: str) -> pa.ChunkedArray:
         """Return a column.
 
+        Args:
+            name: of the column.
+            stands_for: what it is mapped to, or the option that names it; "" where nothing can name another one.
+
         Raises:
             InputError: there is none of that name.
         """
         if name not in self.table.column_names:
+            option = stands_for if stands_for.startswith("--") else f"--map {stands_for}=COLUMN"
+            remedy = (
+                f"say which column holds it with {option}" if stands_for else "add it, or rename the one that holds it"
+            )
             message = (
-                f"Expected column `{name}` in {self.path}, found only {', '.join(self.table.column_names)}; "
-                f"say which column holds it with --map {stands_for}=COLUMN."
+                f"Expected column `{name}` in {self.path}, found only {', '.join(self.table.column_names)}; {remedy}."
             )
             raise InputError(message)
         return self.table.column(name)
@@ -117,6 +180,7 @@ def read_rows(path: Path, form: TableFormat, bad: BadRows) -> Rows:
         rows = Rows(path, table, np.arange(1, table.num_rows + 1))
     else:
         rows = _read_text(path, form, bad)
+    rows = Rows(path, rows.table.rename_columns([name.strip() for name in rows.table.column_names]), rows.numbers)
     for name in rows.table.column_names:
         if rows.table.column_names.count(name) > 1:
             message = f"Expected each column of {path} once, found `{name}` more than once; rename all but one."
@@ -135,7 +199,11 @@ def _read_text(path: Path, form: TableFormat, bad: BadRows) -> Rows:
         return "skip"
 
     parse = pa_csv.ParseOptions(
-        delimiter=form.delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=note
+        delimiter=form.separator,
+        quote_char=form.quote,
+        newlines_in_values=True,
+        ignore_empty_lines=False,
+        invalid_row_handler=note,
     )
     try:
         names = _header(path, form)
@@ -150,11 +218,12 @@ def _read_text(path: Path, form: TableFormat, bad: BadRows) -> Rows:
         )
     except (pa.ArrowException, OSError, UnicodeError, LookupError) as error:
         reason = (str(error).splitlines() or ["no text"])[0].rstrip(".")
-        message = (
-            f"Expected separated text in {form.encoding} at {path}, found: {reason}; "
-            "give its separator and encoding with --delimiter and --encoding."
-        )
+        remedy = "separator and encoding with --delimiter and --encoding"
+        if "utf" in reason.lower():
+            remedy = "encoding, such as --encoding cp1252 (Western Europe) or --encoding gb18030 (China)"
+        message = f"Expected separated text in {form.encoding} at {path}, found: {reason}; give its {remedy}."
         raise InputError(message) from error
+    _check_separated(path, names)
     gone = np.array([row.number for row in broken], dtype=np.int64)
     texts = [f"{row.actual_columns} fields, expected {row.expected_columns}" for row in broken[:LISTED]]
     bad.add("wrong number of fields", gone, texts)
@@ -165,8 +234,24 @@ def _read_text(path: Path, form: TableFormat, bad: BadRows) -> Rows:
 
 def _header(path: Path, form: TableFormat) -> list[str]:
     encoding = "utf-8-sig" if form.encoding.lower() in {"utf-8", "utf8"} else form.encoding
-    with path.open(encoding=encoding, newline="") as file:
-        return next(csv.reader(file, delimiter=form.delimiter), [])
+    unpacked = pa.input_stream(str(path), compression="detect")
+    with io.TextIOWrapper(unpacked, encoding=encoding, newline="") as file:
+        return next(csv.reader(file, delimiter=form.separator, quotechar=form.quote), [])
+
+
+def _check_separated(path: Path, names: list[str]) -> None:
+    """Refuse one column whose name holds what separates others.
+
+    Raises:
+        InputError: naming the separator that it seems to be.
+    """
+    seems = next((mark for mark in _SEPARATORS if len(names) == 1 and mark in names[0]), None)
+    if seems:
+        message = (
+            f"Expected several columns in {path}, found one, {names[0]!r}; "
+            f"say what separates them, it seems --delimiter '{_SEPARATORS[seems]}'."
+        )
+        raise InputError(message)
 
 
 def _not_blank(table: pa.Table) -> Flags:

@@ -102,23 +102,17 @@ def _positive(text: str) -> int:
 
 
 def _replay(args: argparse.Namespace) -> int:
-    from stream_app import bundle  # noqa: PLC0415  (numba and onnxruntime load slowly: not for the sake of a help text)
-    from stream_app.offline.folder import COLUMNS, SPEC  # noqa: PLC0415
-    from stream_app.offline.log import LOG, open_log  # noqa: PLC0415
-    from stream_app.offline.replay import Outputs, replay  # noqa: PLC0415
-    from stream_app.shelf import Shelf  # noqa: PLC0415
+    # numba and onnxruntime load slowly: not for the sake of a help text
+    from stream_app.offline.replay import Options, Outputs, replay_files  # noqa: PLC0415
 
     outputs = Outputs(args.out, args.alerts, args.dead_letters)
-    read = [args.log, *(args.log / name for name in (*COLUMNS, SPEC, LOG))]
-    outputs.check([*read, args.bundle / bundle.MODEL, args.bundle / bundle.MANIFEST])
-    shelf = Shelf(bundle.load(args.bundle), args.bundles)
-    log = open_log(args.log, args.partitions)
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)  # chunks make many short-lived objects; full collections would walk numba's
     sys.setswitchinterval(
         1e-4
     )  # decoding ahead would hold back scoring for 5 ms after each step that left the interpreter
-    summary = replay(log, shelf, outputs, args.chunk, args.progress)
+    options = Options(args.partitions, args.bundles, args.chunk)
+    summary = replay_files(args.log, args.bundle, outputs, options, args.progress)
     _print_table(
         [
             ("records", f"{summary.records:,}"),

@@ -9,7 +9,6 @@ from schemas.spec import Spec
 from stream_app.bundle import Output, outputs_of
 from training.arrays import Flags, Floats, Ints, Singles
 from training.log import Log
-from training.measures import reliability
 from training.oracle import Oracle
 from training.rows import ROW_KINDS
 from training.samples import Samples
@@ -49,9 +48,47 @@ class Exam:
         return labels
 
 
-def evaluate(exam: Exam) -> Metrics:
+@dataclass(frozen=True)
+class Sheet:
+    """What one task was answered at its n test rows of one kind.
+
+    Attributes:
+        output: the task, and what its scores are.
+        rows: int64 [n], which samples these are.
+        target: the labels, float64 [n].
+        scores: float64 [n, width] of the network, the linear model and the prior.
+        thresholds: from which on each of them says yes: where its F1 is largest on the validation rows; None where
+            nothing is decided by one.
+        answered: int64 [m], the rows of the sheet that the oracle answers.
+        best: its answers, float64 [m, width].
+    """
+
+    output: Output
+    rows: Ints
+    target: Floats
+    scores: dict[str, Floats]
+    thresholds: dict[str, float | None]
+    answered: Ints
+    best: Floats
+
+    @property
+    def comparable(self) -> dict[str, Floats]:
+        """Return the scores of all that answered every row: the oracle too, if it did."""
+        return self.scores | ({"oracle": self.best} if len(self.answered) == len(self.rows) else {})
+
+
+Sheets = dict[str, dict[str, Sheet]]
+"""Task → row kind → what was answered; row kinds without test rows are left out."""
+
+
+def evaluate(sheets: Sheets) -> Metrics:
     """Return all measures of all tasks on the test rows; a task without test rows has none."""
-    return {output.task: _task(exam, index, output) for index, output in enumerate(outputs_of(exam.spec))}
+    return {task: {kind: _measured(sheet) for kind, sheet in kinds.items()} for task, kinds in sheets.items()}
+
+
+def answer(exam: Exam) -> Sheets:
+    """Return what network, linear model, prior and oracle answer at the test rows."""
+    return {output.task: _sheets(exam, index, output) for index, output in enumerate(outputs_of(exam.spec))}
 
 
 def headline(kind: str) -> tuple[str, int]:
@@ -59,56 +96,66 @@ def headline(kind: str) -> tuple[str, int]:
     return KINDS[kind].headline, KINDS[kind].sign
 
 
-def reliability_curves(exam: Exam) -> dict[str, Floats]:
-    """Return ten bins of confidence on the test rows for each task with probabilities (``measures.reliability``)."""
-    curves = {}
-    for index, output in enumerate(outputs_of(exam.spec)):
-        rows = np.flatnonzero(exam.split.test[:, index])
-        if output.kind == "value" or not len(rows):
-            continue
-        scores, target = _of(exam.scores[rows], output), exam.target(index, rows)
-        confidence = scores.max(axis=1)
-        hit = target > 0 if output.kind == "binary" else scores.argmax(axis=1) == target
-        curves[output.task] = reliability(confidence, hit)
-    return curves
-
-
-def _task(exam: Exam, index: int, output: Output) -> dict[str, dict[str, Any]]:
-    kind = KINDS[output.kind]
-    train, validation = exam.split.train[:, index], exam.split.validation[:, index]
-    scores = _of(exam.scores, output)
-    threshold = kind.threshold(scores[validation], exam.target(index, validation))
-    rows = np.flatnonzero(exam.split.test[:, index])
-    linear = np.zeros((len(train), output.width))
-    if len(rows):
-        linear[rows] = kind.baseline(exam.inputs[train], exam.target(index, train), exam.inputs[rows], output.width)
-    measured = {}
+def _sheets(exam: Exam, index: int, output: Output) -> dict[str, Sheet]:
+    validation, test = exam.split.validation[:, index], exam.split.test[:, index]
+    found = {"network": _of(exam.scores, output), "linear": _linear(exam, index, output)}
+    sheets = {}
     for name, kinds in ROW_KINDS.items():
-        of_kind = rows[np.isin(exam.samples.rows.kind[rows], kinds)]
-        if not len(of_kind):
+        rows = np.flatnonzero(test & np.isin(exam.samples.rows.kind, kinds))
+        if not len(rows):
             continue
-        target = exam.target(index, of_kind)
-        models = {"network": scores[of_kind], "linear": linear[of_kind]}
-        models["prior"] = _prior(exam, index, output, name)[None].repeat(len(of_kind), axis=0)
-        entry = {"rows": len(of_kind), **_labels(output, target)}
-        entry |= {model: _finite(kind.measure(found, target, threshold)) for model, found in models.items()}
-        measured[name] = entry | _against_oracle(exam, index, output, of_kind, models["prior"][0])
-    return measured
+        everywhere = np.broadcast_to(_prior(exam, index, output, name), (len(test), output.width))
+        of_all = found | {"prior": everywhere}
+        sheets[name] = Sheet(
+            output,
+            rows,
+            exam.target(index, rows),
+            {model: scores[rows] for model, scores in of_all.items()},
+            {
+                model: KINDS[output.kind].threshold(scores[validation], exam.target(index, validation))
+                for model, scores in of_all.items()
+            },
+            *_best(exam, output, rows),
+        )
+    return sheets
 
 
-def _against_oracle(exam: Exam, index: int, output: Output, rows: Ints, prior: Floats) -> dict[str, Any]:
-    """Measure network and oracle on the rows that the oracle answers, and the network's share of the oracle's gain."""
+def _linear(exam: Exam, index: int, output: Output) -> Floats:
+    """Return the scores of a linear model that is fitted to the training rows; 0 at other than test and validation."""
+    train, rows = exam.split.train[:, index], exam.split.test[:, index] | exam.split.validation[:, index]
+    scores = np.zeros((len(train), output.width))
+    if rows.any():
+        fit = KINDS[output.kind].baseline
+        scores[rows] = fit(exam.inputs[train], exam.target(index, train), exam.inputs[rows], output.width)
+    return scores
+
+
+def _best(exam: Exam, output: Output, rows: Ints) -> tuple[Ints, Floats]:
+    """Return which of the rows the oracle answers, and its answers."""
     if exam.oracle is None:
+        return np.empty(0, np.int64), np.empty((0, output.width))
+    return exam.oracle.predictions(output, exam.log, exam.samples.rows.take(rows))
+
+
+def _measured(sheet: Sheet) -> dict[str, Any]:
+    kind = KINDS[sheet.output.kind]
+    found = {name: kind.measure(scores, sheet.target, sheet.thresholds[name]) for name, scores in sheet.scores.items()}
+    entry = {"rows": len(sheet.rows), **_labels(sheet.output, sheet.target)}
+    return entry | {name: _finite(measures) for name, measures in found.items()} | _against_oracle(sheet, kind)
+
+
+def _against_oracle(sheet: Sheet, kind: Kind) -> dict[str, Any]:
+    """Measure network and oracle on the rows that the oracle answers, and the network's share of the oracle's gain."""
+    if not len(sheet.answered):
         return {}
-    answered, best = exam.oracle.predictions(output, exam.log, exam.samples.rows.take(rows))
-    if not len(answered):
-        return {}
-    kind, target = KINDS[output.kind], exam.target(index, rows[answered])
-    scores = {"network": _of(exam.scores, output)[rows[answered]], "oracle": best}
-    scores["prior"] = prior[None].repeat(len(answered), axis=0)
+    scores = {name: sheet.scores[name][sheet.answered] for name in ("network", "prior")} | {"oracle": sheet.best}
+    target = sheet.target[sheet.answered]
     found = {name: kind.measure(values, target, None).get(kind.headline, 0.0) for name, values in scores.items()}
-    share = _gain(kind, found["network"], found["prior"]) / _gain(kind, found["oracle"], found["prior"])
-    return {"oracle": {"rows": len(answered), kind.headline: found["oracle"], "share_of_gain": share}}
+    entry = {"rows": len(sheet.answered), **_finite({kind.headline: found["oracle"]})}
+    possible = _gain(kind, found["oracle"], found["prior"])
+    if possible > 0.0:
+        entry["share_of_gain"] = _gain(kind, found["network"], found["prior"]) / possible
+    return {"oracle": entry}
 
 
 def _gain(kind: Kind, found: float, prior: float) -> float:

@@ -11,13 +11,15 @@ from stream_app.bundle import MODEL, Bundle, Manifest, outputs_of
 from stream_app.offline.folder import Folder
 from stream_app.steps.predict import Predictor
 from training.arrays import Singles
-from training.bands import populations, quantiles, resolve
-from training.evaluate import Exam, evaluate, reliability_curves
+from training.bands import features_of_all, populations, quantiles, resolve
+from training.evaluate import Exam, answer, evaluate
 from training.oracle import Oracle
 from training.prepare import Options, Prepared, prepare
 from training.provenance import fingerprint, versions
 from training.quiet import quiet
-from training.report import Story, html
+from training.report.census import Census
+from training.report.page import html
+from training.report.story import Story
 
 REPORT: Final = "report.html"
 
@@ -53,7 +55,7 @@ def learn(folder: Folder, spec: Spec, out: Path, options: Options, progress: Pro
     trained = train(prepared, options, progress)
     progress.step("measuring", 0, 1)
     scores = _scores(trained.model, prepared)
-    exam = Exam(spec, prepared.log, prepared.samples, prepared.split, scores, trained.inputs, oracle)
+    sheets = answer(Exam(spec, prepared.log, prepared.samples, prepared.split, scores, trained.inputs, oracle))
     people = populations(spec, prepared.samples, scores)
     manifest = Manifest(
         spec=spec,
@@ -63,12 +65,14 @@ def learn(folder: Folder, spec: Spec, out: Path, options: Options, progress: Pro
         bands={task.name: resolve(task, people[task.name]) for task in spec.tasks if task.bands},
         calibration={name: calibration.told() for name, calibration in trained.calibrations.items()},
         quantiles={name: quantiles(found) for name, found in people.items()},
+        population=features_of_all(prepared.layout, prepared.samples),
         data=fingerprint(folder.path, prepared.log) | _rows(prepared, options),
-        metrics=evaluate(exam),
+        metrics=evaluate(sheets),
         parity=trained.parity,
         versions=versions(),
     )
-    report = html(Story(manifest, trained.history, reliability_curves(exam)))
+    census = Census.of(spec, prepared.log, prepared.samples, prepared.split)
+    report = html(Story(manifest, trained.history, sheets, census))
     progress.step("measuring", 1, 1)
     return Learned(bundle.write(out, manifest, {MODEL: trained.model, REPORT: report}), report)
 

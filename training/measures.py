@@ -37,15 +37,23 @@ def pr_auc(score: Floats, positive: Flags) -> float:
     """Return the average precision: precision at each threshold, weighted by the recall that it adds."""
     if not positive.any():
         return float("nan")
-    hits, taken, _ = _by_threshold(score, positive)
+    hits, taken, _ = by_threshold(score, positive)
     return float((np.diff(np.r_[0.0, hits]) * hits / taken).sum() / hits[-1])
+
+
+def by_threshold(score: Floats, positive: Flags) -> tuple[Floats, Floats, Floats]:
+    """Return hits and taken rows at each distinct threshold, descending, and the thresholds."""
+    order = np.argsort(-score, kind="stable")
+    last = np.r_[np.diff(score[order]) != 0, True]
+    hits = np.cumsum(positive[order])[last].astype(np.float64)
+    return hits, (np.flatnonzero(last) + 1).astype(np.float64), score[order][last]
 
 
 def best_f1_threshold(score: Floats, positive: Flags) -> float:
     """Return the threshold with the largest F1; 0.5 where there is no positive."""
     if not positive.any():
         return 0.5
-    hits, taken, thresholds = _by_threshold(score, positive)
+    hits, taken, thresholds = by_threshold(score, positive)
     return float(thresholds[np.argmax(2 * hits / (taken + hits[-1]))])
 
 
@@ -94,14 +102,6 @@ def entropy(shares: Floats) -> float:
     """Return the log loss of a prior against labels with the same shares, in nats."""
     some = shares[shares > 0]
     return float(-(some * np.log(some)).sum())
-
-
-def _by_threshold(score: Floats, positive: Flags) -> tuple[Floats, Floats, Floats]:
-    """Return hits and taken rows at each distinct threshold, descending, and the thresholds."""
-    order = np.argsort(-score, kind="stable")
-    last = np.r_[np.diff(score[order]) != 0, True]
-    hits = np.cumsum(positive[order])[last].astype(np.float64)
-    return hits, (np.flatnonzero(last) + 1).astype(np.float64), score[order][last]
 
 
 def _ratio(a: NDArray[np.number], b: NDArray[np.number]) -> Floats:

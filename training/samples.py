@@ -1,7 +1,8 @@
 """Samples by replay through the kernel: there is no second definition of a feature."""
 
 from dataclasses import dataclass, replace
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from training.arrays import Flags, Ints, Singles
 from training.labels import Labels, label
 from training.log import Log
 from training.rows import EVENT, OUTCOME, Rows, choose
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHUNK: Final = 16_384
 """Items that go through the kernel at once: bounds the memory of the features in between."""
@@ -53,6 +57,55 @@ def draw(log: Log, spec: Spec, seed: int, progress: Progress = SILENT) -> Sample
     rows, features = rows.take(scored), features[scored]
     eligible = Eligibility.of(rolling.layout)(features)
     return Samples(rows, features, label(log, spec, rows, eligible), eligible)
+
+
+def load(
+    folder: Path | str,
+    spec: Spec | None = None,
+    *,
+    split: Literal["customer", "time"] = "customer",
+    seed: int = 1,
+    progress: Progress = SILENT,
+) -> "pd.DataFrame":
+    """Return the samples of an interchange folder as a frame: those that `foretell train` learns from and tests on.
+
+    >>> from training.samples import load
+    >>> frame = load("bank")
+    >>> train = frame[frame["split.side"] == "train"].dropna(subset="churn.label")
+    >>> x, y = train.select_dtypes("float32"), train["churn.label"]
+    >>> list(x.columns[:3]), sorted(y.unique().tolist())
+    (['count_1h', 'in_1h', 'out_1h'], [0.0, 1.0])
+    >>> list(frame["preference.label"].cat.categories)
+    ['none', 'loan', 'card', 'fund', 'insurance']
+
+    A row is a moment in the life of a customer. Its features know what was before it, its labels what came after:
+
+        customer_id      whose it is
+        time             when, in UTC
+        kind             "event": right after a transaction; "tick": at a cut in time, or at the time of an outcome
+        split.side       "train", "validation", "calibration" or "test"; NaN where it has no label to learn or test by
+        <feature>        float32, by its name; all of them, also those that the network may not see
+        <task>.label     1.0 or 0.0, a class (categorical), or an amount; NaN where there is none, or where a split by
+                         time leaves it out because it was not settled before the test rows begin
+        <task>.eligible  whether the task is asked for that customer at that time
+
+    Args:
+        folder: as `foretell data` writes it.
+        spec: types, features and tasks; default: the folder's own.
+        split: how test rows are set aside.
+        seed: of the drawn rows and of the split, as of `foretell train`.
+        progress: told of each phase.
+
+    Raises:
+        SpecError: the spec is missing or refused.
+        InputError: the folder, the log or an outcome cannot be used.
+    """
+    from stream_app.offline.folder import read_folder  # noqa: PLC0415  (these import this module)
+    from training.frame import frame  # noqa: PLC0415
+    from training.prepare import Options, sampled  # noqa: PLC0415
+
+    read = read_folder(Path(folder))
+    return frame(sampled(read, spec or read.spec, Options(seed, split), progress))
 
 
 def without_repeats(log: Log, rolling: Rolling) -> Log:

@@ -1,4 +1,7 @@
-"""Replays an event log through a bundle: the same steps as the stream, in one process, without Kafka."""
+"""Replays an event log through a bundle: the same steps as the stream, in one process, without Kafka.
+
+From Python it is ``replay_files``; ``replay`` and ``emissions`` are what it is made of.
+"""
 
 import time
 from collections import Counter
@@ -6,13 +9,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from schemas.atomic import atomic_file, writing
 from schemas.errors import OutputError
 from schemas.messages import Alert
 from schemas.progress import SILENT, Progress
+from stream_app import bundle as bundles
 from stream_app.offline.ahead import one_ahead
-from stream_app.offline.log import Log
+from stream_app.offline.folder import COLUMNS, SPEC
+from stream_app.offline.log import LOG, Log, open_log
 from stream_app.offline.tables import ScoreTable, write_alerts, write_dead_letters
 from stream_app.pipeline import score
 from stream_app.residents import Residents
@@ -95,6 +101,74 @@ class Outputs:
                 message = f"Expected a file of its own for each result, found {path} to be {taken[place]}; rename it."
                 raise OutputError(message)
             taken[place] = "another result"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a log is replayed.
+
+    Attributes:
+        partitions: over how many partitions a folder's customers are spread; a captured topic has its own.
+        bundles: the folder whose sub-folders the log may activate; by default the one that the bundle stands in.
+        chunk_records: records that go through the steps at once; results do not depend on it.
+    """
+
+    partitions: int = 1
+    bundles: Path | None = None
+    chunk_records: int = CHUNK
+
+
+USUAL: Final = Options()
+
+
+def replay_files(
+    log: Path | str,
+    bundle: Path | str,
+    out: Outputs | Path | str,
+    options: Options = USUAL,
+    progress: Progress = SILENT,
+) -> Summary:
+    """Score the log at a place with the bundle at a place; `foretell replay` does this.
+
+    All files appear together at the end, or none; what stands there is replaced.
+
+    >>> from stream_app.offline.replay import replay_files
+    >>> summary = replay_files("bank", "bank-bundle", "scores.parquet")
+    >>> summary.dead_letters.total()
+    0
+
+    Each transaction has given a score, a row of a table with columns for each task:
+
+    >>> import pyarrow.parquet as pq
+    >>> scores = pq.read_table("scores.parquet")
+    >>> scores.num_rows == summary.scores
+    True
+    >>> [name for name in scores.column_names if name.startswith("churn")]
+    ['churn.eligible', 'churn', 'churn.band']
+
+    Args:
+        log: an interchange folder, or a captured topic (one Parquet file).
+        bundle: the folder that `foretell train` wrote.
+        out: where to write the scores (Parquet); as ``Outputs`` also where to write alerts and dead letters.
+        options: partitions, bundles to activate, and size of chunks.
+        progress: told how many records are done.
+
+    Raises:
+        InputError: the log is missing, damaged or empty.
+        BundleError: the bundle is missing, changed or of another version, or the log activates one that is not there.
+        OutputError: a file cannot be written, or would replace another one or what is read.
+    """
+    log, bundle = Path(log), Path(bundle)
+    outputs = out if isinstance(out, Outputs) else Outputs(Path(out))
+    outputs.check(
+        [
+            log,
+            *(log / name for name in (*COLUMNS, SPEC, LOG)),
+            *(bundle / name for name in (bundles.MODEL, bundles.MANIFEST)),
+        ]
+    )
+    shelf = Shelf(bundles.load(bundle), options.bundles)
+    return replay(open_log(log, options.partitions), shelf, outputs, options.chunk_records, progress)
 
 
 def emissions(log: Log, shelf: Shelf, chunk_records: int = CHUNK) -> Iterator[tuple[Chunk, Emission, Scorer]]:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from stream_app.bundle import outputs_of
@@ -15,10 +15,11 @@ from tests.unit.conftest import Tiny
 from training import baseline
 from training.arrays import Singles
 from training.bands import populations, quantiles, resolve
-from training.evaluate import Exam, evaluate, reliability_curves
+from training.evaluate import Exam, Metrics, answer, evaluate
+from training.measures import best_f1_threshold
 from training.oracle import Oracle
 from training.prepare import Prepared
-from training.report import SUMMARY_HEAD, summary_rows
+from training.report.summary import SUMMARY_HEAD, summary_rows
 from training.rows import TICK
 from training.scaling import Scaling
 
@@ -54,8 +55,12 @@ def scaled(prepared: Prepared) -> Singles:
     return np.asarray(Scaling.of(prepared.samples.features, prepared.layout)(prepared.samples.features))
 
 
+def measured(exam: Exam) -> Metrics:
+    return evaluate(answer(exam))
+
+
 def test_who_knows_the_labels_has_the_best_measures(tiny_prepared: Prepared) -> None:
-    found = evaluate(about(tiny_prepared, perfect(tiny_prepared)))
+    found = measured(about(tiny_prepared, perfect(tiny_prepared)))
 
     churn, following, value = (found[name]["tick"]["network"] for name in ("churn", "next", "value"))
     best = ("roc_auc", "pr_auc", "accuracy", "recall", "precision", "f1", "f1_best")
@@ -84,7 +89,7 @@ def test_only_test_rows_are_measured(tiny_prepared: Prepared, scores: Singles) -
     worse = replace(labels, value=np.where(elsewhere, 0.0, labels.value))
     changed = replace(tiny_prepared, samples=replace(tiny_prepared.samples, labels=worse))
 
-    first, second = (evaluate(about(prepared, scores)) for prepared in (tiny_prepared, changed))
+    first, second = (measured(about(prepared, scores)) for prepared in (tiny_prepared, changed))
 
     assert first["churn"]["tick"]["rows"] == int(
         (tiny_prepared.split.test[:, 0] & (tiny_prepared.samples.rows.kind == TICK)).sum()
@@ -120,7 +125,7 @@ def oracle(prepared: Prepared, task: str, blur: float) -> Oracle:
 def test_the_oracle_is_joined_by_customer_task_and_time(tiny_prepared: Prepared) -> None:
     best = oracle(tiny_prepared, "churn", blur=0.0)
 
-    found = evaluate(about(tiny_prepared, perfect(tiny_prepared), best))
+    found = measured(about(tiny_prepared, perfect(tiny_prepared), best))
 
     assert found["churn"]["tick"]["oracle"] == {
         "rows": found["churn"]["tick"]["rows"],
@@ -134,17 +139,47 @@ def test_the_oracle_is_joined_by_customer_task_and_time(tiny_prepared: Prepared)
 def test_the_share_of_the_gain_compares_network_and_oracle_above_the_prior(
     tiny_prepared: Prepared, scores: Singles
 ) -> None:
-    found = evaluate(about(tiny_prepared, scores, oracle(tiny_prepared, "churn", blur=0.3)))["churn"]["tick"]
+    found = measured(about(tiny_prepared, scores, oracle(tiny_prepared, "churn", blur=0.3)))["churn"]["tick"]
 
     expected = (found["network"]["roc_auc"] - 0.5) / (found["oracle"]["roc_auc"] - 0.5)
     assert found["oracle"]["share_of_gain"] == pytest.approx(expected)
 
 
-def test_reliability_is_drawn_for_tasks_with_probabilities(tiny_prepared: Prepared, scores: Singles) -> None:
-    curves = reliability_curves(about(tiny_prepared, scores))
+def test_an_oracle_that_gains_nothing_leaves_no_share(tiny_prepared: Prepared, scores: Singles) -> None:
+    best = oracle(tiny_prepared, "churn", blur=0.0)
+    values = pa.array([[0.5]] * best.table.num_rows)
+    nothing = Oracle(best.table.set_column(best.table.column_names.index("values"), "values", values))
 
-    assert set(curves) == {"churn", "next", "loan"}
-    assert curves["churn"][:, 0].sum() == tiny_prepared.split.test[:, 0].sum()
+    found = measured(about(tiny_prepared, scores, nothing))["churn"]["tick"]["oracle"]
+
+    assert found == {"rows": found["rows"], "roc_auc": 0.5}
+
+
+def test_each_model_says_yes_from_where_its_own_f1_is_largest_on_validation_rows(
+    tiny_prepared: Prepared, scores: Singles
+) -> None:
+    sheet = answer(about(tiny_prepared, scores))["churn"]["tick"]
+    validation = tiny_prepared.split.validation[:, 0]
+    positive = tiny_prepared.samples.labels.value[validation, 0] > 0
+
+    assert sheet.thresholds["network"] == best_f1_threshold(scores[validation, 0].astype(np.float64), positive)
+    assert sheet.thresholds["prior"] == sheet.scores["prior"][0, 0]
+    assert len(set(sheet.thresholds.values())) == 3
+
+
+def test_a_sheet_is_compared_with_an_oracle_only_if_that_answered_every_row(
+    tiny_prepared: Prepared, scores: Singles
+) -> None:
+    best = oracle(tiny_prepared, "churn", blur=0.3)
+    all_sheets = answer(about(tiny_prepared, scores, best))["churn"]
+    known = tiny_prepared.log.customers[tiny_prepared.samples.rows.customer[all_sheets["tick"].rows[0]]]
+    others = Oracle(best.table.filter(pc.not_equal(best.table["customer_id"], known)))
+    some = answer(about(tiny_prepared, scores, others))["churn"]["tick"]
+
+    assert set(all_sheets["tick"].comparable) == {"network", "linear", "prior", "oracle"}
+    assert set(all_sheets["event"].comparable) == {"network", "linear", "prior"}
+    assert set(some.comparable) == {"network", "linear", "prior"}
+    assert 0 < len(some.answered) < len(some.rows)
 
 
 def test_bands_are_resolved_on_the_population_that_is_asked(
@@ -183,14 +218,3 @@ def test_the_summary_has_a_line_for_each_task_and_row_kind(tiny_bundle: Tiny) ->
     both = [(task, rows) for task in ("churn", "next", "value") for rows in ("event", "tick")]
     assert [line[:2] for line in lines] == [*both, ("loan", "tick")]
     assert {len(line) for line in lines} == {len(SUMMARY_HEAD)}
-
-
-def test_the_report_is_one_page_that_needs_no_other_file(tiny_bundle: Tiny) -> None:
-    page = (tiny_bundle.bundle.path / "report.html").read_text()
-
-    for task in ("churn", "next", "value", "loan"):
-        assert f"<h2>{task} <small>" in page
-    assert page.count("data:image/svg+xml;base64,") == 4
-    assert "http://" not in page.replace("http://www.w3.org", "")
-    assert 'src="data:' in page
-    assert msgspec.json.encode(tiny_bundle.bundle.manifest.layout).decode().strip('"') in page

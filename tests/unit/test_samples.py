@@ -1,6 +1,11 @@
 """Samples hold what the kernel says, at the right place in the log."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from schemas.spec import Spec
@@ -13,10 +18,11 @@ from training import samples
 from training.arrays import Singles
 from training.datasets.folder import write_folder
 from training.events import read_log
+from training.frame import frame
 from training.log import Log
-from training.prepare import Prepared
+from training.prepare import Options, Prepared, sampled
 from training.rows import EVENT, OUTCOME, TICK, choose
-from training.samples import draw, replay, without_repeats
+from training.samples import draw, load, replay, without_repeats
 
 TASKS = """
 [[tasks]]
@@ -162,3 +168,80 @@ def test_two_draws_of_one_folder_are_the_same(tmp_path_factory: pytest.TempPathF
 
     assert first.features.tobytes() == second.features.tobytes()
     assert first.labels.value.tobytes() == second.labels.value.tobytes()
+
+
+@pytest.fixture(scope="module")
+def tiny_frame(tiny_prepared: Prepared) -> pd.DataFrame:
+    return frame(tiny_prepared)
+
+
+def test_a_frame_has_the_features_by_their_names(tiny_prepared: Prepared, tiny_frame: pd.DataFrame) -> None:
+    features = tiny_frame.select_dtypes("float32")
+    column = tiny_prepared.layout.column
+
+    assert set(features.columns) == set(column)
+    for name in features.columns:
+        assert features[name].to_numpy().tobytes() == tiny_prepared.samples.features[:, column[name]].tobytes()
+
+
+def test_a_row_of_a_frame_says_whose_when_and_of_what_kind_it_is(
+    tiny_prepared: Prepared, tiny_frame: pd.DataFrame
+) -> None:
+    rows = tiny_prepared.samples.rows
+
+    assert tiny_frame["customer_id"].tolist() == tiny_prepared.log.customers[rows.customer].tolist()
+    assert [time.timestamp() * 1000 for time in tiny_frame["time"]] == pytest.approx(rows.time_ms)
+    assert str(tiny_frame["time"].dtype) == "datetime64[ms, UTC]"
+    assert tiny_frame["kind"].tolist() == ["event" if kind == EVENT else "tick" for kind in rows.kind.tolist()]
+
+
+def test_labels_of_a_frame_are_readable_and_missing_where_they_are_masked(
+    tiny_prepared: Prepared, tiny_frame: pd.DataFrame
+) -> None:
+    samples, spec = tiny_prepared.samples, tiny_prepared.spec
+    for index, task in enumerate(spec.tasks):
+        value, known = samples.labels.value[:, index].tolist(), samples.labels.known[:, index].tolist()
+        shown = tiny_frame[f"{task.name}.label"]
+        classes = spec.classes(task)
+        for row in range(0, len(samples), 5):
+            label = shown.iloc[row]
+            if not known[row]:
+                assert pd.isna(label)
+            elif classes:
+                assert label == classes[int(value[row])]
+            else:
+                assert label == pytest.approx(np.exp(value[row]) - 1 if task.kind == "value" else value[row])
+        assert tiny_frame[f"{task.name}.eligible"].tolist() == samples.eligible[:, index].tolist()
+        assert 0 < shown.isna().sum() < len(shown)
+
+
+def test_a_frame_tells_the_side_of_each_row(tiny_prepared: Prepared, tiny_frame: pd.DataFrame) -> None:
+    for side in ("train", "validation", "calibration", "test"):
+        expected = getattr(tiny_prepared.split, side).any(axis=1)
+        assert (tiny_frame["split.side"] == side).tolist() == expected.tolist()
+        assert expected.any()
+
+
+def test_labels_that_a_split_by_time_leaves_out_are_missing(tiny_folder: Path) -> None:
+    later = load(str(tiny_folder), split="time")
+    read = read_folder(tiny_folder)
+    prepared = sampled(read, read.spec, Options(split="time"))
+
+    serves = sum(
+        getattr(prepared.split, side)[:, 0].astype(int) for side in ("train", "validation", "calibration", "test")
+    )
+    assert later["churn.label"].notna().tolist() == (serves == 1).tolist()
+    assert serves.sum() < prepared.samples.labels.known[:, 0].sum()
+
+
+def test_loading_a_folder_gives_what_training_draws_and_needs_no_tensorflow(tiny_folder: Path) -> None:
+    program = (
+        "import sys; from training import samples; before = {'pandas', 'tensorflow'} & set(sys.modules)\n"
+        f"frame = samples.load({str(tiny_folder)!r})\n"
+        "print(before, 'tensorflow' in sys.modules, len(frame), frame['churn.label'].sum())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    read = read_folder(tiny_folder)
+    drawn = draw(without_repeats(read_log(read, read.spec), Rolling.of(read.spec)), read.spec, seed=1)
+
+    assert done.stdout.split() == ["set()", "False", str(len(drawn)), str(drawn.labels.value[:, 0].sum())]

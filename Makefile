@@ -3,7 +3,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-EXTRAS := train,dev
+TRYING := $(VENV)/.trying
 KAFKA := .cache/kafka
 
 # The first Python that runs and fits: a shim may be on the path with nothing behind it.
@@ -12,29 +12,51 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	"$$p" -c '$(FITS)' >/dev/null 2>&1 && command -v "$$p" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv kafka test check bench clean
+.PHONY: help demo walkthrough venv kafka test check bench clean
 
 help:  ## List the targets
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '  make %-11s %s\n' "$$t" "$$d"; done
+
+demo: $(TRYING)  ## Watch a bank's customers being scored live; the first time some gigabytes are downloaded
+	@$(VENV)/bin/foretell demo $(ARGS)
+
+walkthrough: $(TRYING)  ## Do what the README says under "Your own data", as it is written (5 minutes)
+	@$(PY) -m tests.docs.walkthrough
 
 venv: $(READY)  ## Create .venv with everything that training and development need
 
+$(READY): EXTRAS := demo,dev
+$(READY): QUIET := --quiet
 $(READY): pyproject.toml
-	@python='$(PYTHON)'; \
+	@set -x; $(install)
+	@touch $(TRYING) $@
+
+$(TRYING): EXTRAS := demo
+$(TRYING): pyproject.toml
+	@$(install) || { \
+		echo "Expected all packages to be installed, found the error above; where it finds no matching distribution," \
+			"there is none for this platform: start Kafka and Redis yourself, as README.md tells under Live." >&2; \
+		exit 1; \
+	}
+	@touch $@
+
+# Puts Foretell with some extras into the environment, and makes that where it is not there or of another Python.
+define install
+python='$(PYTHON)'; \
 	if ! "$${python:-false}" -c '$(FITS)' 2>/dev/null; then \
 		echo "Expected Python 3.11, 3.12 or 3.13 with the module venv, found $${python:-none on the path};" \
 			"install one or name it: make PYTHON=/path/to/python." >&2; \
 		exit 1; \
 	fi; \
-	set -ex; \
+	set -e; \
 	if command -v uv >/dev/null; then \
-		$(PY) -c '$(FITS)' 2>/dev/null || uv venv --quiet --clear --python "$$python" $(VENV); \
-		uv pip install --quiet --python $(PY) --editable '.[$(EXTRAS)]'; \
+		$(PY) -c '$(FITS)' 2>/dev/null || uv venv $(QUIET) --clear --python "$$python" $(VENV); \
+		uv pip install $(QUIET) --python $(PY) --editable '.[$(EXTRAS)]'; \
 	else \
 		$(PY) -m pip --version >/dev/null 2>&1 || "$$python" -m venv --clear $(VENV); \
-		$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'; \
+		$(PY) -m pip install $(QUIET) --disable-pip-version-check --editable '.[$(EXTRAS)]'; \
 	fi
-	@touch $@
+endef
 
 kafka: $(KAFKA)/.ready  ## Fetch the Apache Kafka that the integration tests run against
 

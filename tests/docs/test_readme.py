@@ -15,6 +15,7 @@ from stream_app.metrics import Metrics
 from tests.kit.compose import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 ANY = re.compile(r"…|\\\||(?<![\w-])[A-Z]{3,}(?![\w-])")
 """What stands for something else: that is no command to be typed."""
@@ -30,7 +31,7 @@ def marked(name: str, text: str = README) -> str:
 def commands(text: str) -> Iterator[str]:
     """Yield each `foretell …` that can be typed as it stands: in blocks after the prompt, and between backticks."""
     for block in re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-        for line in re.findall(r"^\$ (.*)$", block, re.MULTILINE):
+        for line in re.findall(r"^\$ (.*)$", block.replace("\\\n", " "), re.MULTILINE):
             yield from (part.strip() for part in line.split("&&") if part.strip().startswith("foretell "))
     prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     for span in re.findall(r"`(foretell [^`]+)`", prose):
@@ -52,10 +53,10 @@ def refusal(command: str, capsys: pytest.CaptureFixture[str]) -> str:
     return ""
 
 
-@pytest.mark.parametrize("command", sorted({*commands(README), *commands(CONTRIBUTING)}))
+@pytest.mark.parametrize("command", sorted({*commands(README), *commands(CHINESE), *commands(CONTRIBUTING)}))
 def test_every_command_shown_is_one_that_foretell_takes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     told = refusal(command, capsys)
-    only_named = f"`{command}`" in README + CONTRIBUTING and "arguments are required" in told
+    only_named = f"`{command}`" in README + CHINESE + CONTRIBUTING and "arguments are required" in told
     assert only_named or told == ""
 
 
@@ -68,8 +69,10 @@ def test_a_command_that_does_not_exist_would_be_noticed(command: str, capsys: py
 
 
 def test_commands_are_found_in_blocks_and_between_backticks() -> None:
-    text = "```console\n$ a && foretell bundle show b\n```\nuse `foretell tail scores`, not `foretell replay DIR`\n"
-    assert list(commands(text)) == ["foretell bundle show b", "foretell tail scores"]
+    block = "```console\n$ a && foretell bundle show b\n$ foretell tail \\\n    alerts\n```\n"
+    text = block + "use `foretell tail scores`, not `foretell replay DIR`\n"
+    found = [" ".join(command.split()) for command in commands(text)]
+    assert found == ["foretell bundle show b", "foretell tail alerts", "foretell tail scores"]
     assert "foretell publish bank --rate 2000" in set(commands(README))
 
 
@@ -90,7 +93,7 @@ def test_the_settings_are_those_that_the_worker_has() -> None:
 
 def test_every_variable_named_is_a_setting_or_one_of_the_tests() -> None:
     known = set(re.findall(r"FORETELL_[A-Z_]+", settings.table()))
-    of_tests = {"FORETELL_DATA", "FORETELL_KAFKA_LIBS", "FORETELL_TEST_REQUIRE"}
+    of_tests = {"FORETELL_DATA", "FORETELL_KAFKA_LIBS", "FORETELL_TEST_ARTEFACTS", "FORETELL_TEST_REQUIRE"}
     assert set(re.findall(r"FORETELL_[A-Z_]+", README)) <= known
     assert set(re.findall(r"FORETELL_[A-Z_]+", CONTRIBUTING)) <= known | of_tests
 
@@ -139,16 +142,27 @@ def test_why_it_is_built_on_faust_so_is_told_in_five_lines() -> None:
     assert len(marked("faust").splitlines()) == 5
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_links_lead_somewhere(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
-    headings = {
-        re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-")
-        for title in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    }
-    lost = [link for link in links if not (link[1:] in headings if link.startswith("#") else (ROOT / link).exists())]
-    assert lost == []
+    assert [link for link in links if not leads_somewhere(link, name)] == []
+
+
+def leads_somewhere(link: str, page: str) -> bool:
+    """Return whether the file is there, and the heading in it."""
+    place, _, heading = link.partition("#")
+    target = ROOT / (place or page)
+    if not heading or not target.is_file():
+        return target.exists()
+    titles = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+    return heading in {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("link", ["README.md#no-such-heading", "#nor-this", "nowhere.md"])
+def test_a_link_that_leads_nowhere_would_be_noticed(link: str) -> None:
+    assert not leads_somewhere(link, "README.md")
+    assert leads_somewhere("README.md#live", "README.zh-CN.md")
 
 
 def test_the_folders_in_the_tree_exist() -> None:

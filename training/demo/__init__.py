@@ -1,0 +1,1 @@
+"""A bank's customers scored live, from nothing, on one machine."""

@@ -84,9 +84,11 @@ class Task(_Part, frozen=True):
         next_type       multiclass: the type of the next transaction
         top_type        multiclass: the type with the largest outflow; no label where nothing leaves
         outcome_within  binary: whether an outcome other than "0" comes; multiclass: the first one, or "none"; value:
-                        the sum of the outcomes, which are numbers
+                        the sum of the outcomes
         outcome_next    any: the first outcome; no label where none comes
         outcome_at      any: the outcome at the time of the row
+
+    Outcomes of a value are amounts, of which those below 0 count as 0.
 
     Attributes:
         name: of the task.
@@ -158,10 +160,11 @@ class TrainingOptions(_Part, frozen=True):
 
     Attributes:
         cut_every: ticks lie on the first of each month or every so many days.
-        cut_from: the local day of the first ticks, from which on the days are counted; default: all of the log, days
-            counted from 1970 on.
+        cut_from: the local day before which there are no ticks, and from which days are counted; default: ticks over
+            the whole log, days counted from 1970.
         max_event_rows: at most so many rows right after a transaction.
-        test_from: the local day from which on rows are test rows of a split by time; default: the last quarter.
+        test_from: the local day from which on rows are test rows of a split by time; default: where the last quarter
+            of the labels begins.
     """
 
     cut_every: Annotated[str, msgspec.Meta(pattern=r"^(month|[1-9][0-9]{0,2}d)$")] = "month"

@@ -117,6 +117,7 @@ def test_a_demo_from_nothing_tells_what_its_folder_holds(tmp_path: Path) -> None
     for command in commands(text):
         done = subprocess.run(command, cwd=tmp_path / "w", env=bare(), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+    assert pq.read_table(out / "again.parquet").equals(pq.read_table(out / "scores.parquet")), "of the first of them"
 
 
 def commands(text: str) -> list[list[str]]:

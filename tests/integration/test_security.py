@@ -165,6 +165,7 @@ def arguments_of(verb: str, bundle: Bundle, folder: Path) -> list[str]:
         "capture": [],
         "doctor": ["--bundle", str(bundle.path)],
         "forget": ["c-1"],
+        "portrait": ["c-1", "--bundle", str(bundle.path)],
         "publish": [str(folder)],
         "relay": ["customers"],
         "tail": ["scores"],

@@ -233,6 +233,7 @@ def test_outcomes_become_the_task_that_their_values_suggest(
     ("told", "name", "why"),
     [
         (outcomes([f"kind {number}" for number in range(70)]), "loan", "70 different values, too many for classes"),
+        (outcomes(["a", "eligible"]), "loan", "the value 'eligible' cannot be a class: write it otherwise"),
         (outcomes(["1"], name="贷"), "贷", "its name has no Latin letters"),
         (outcomes(["1"])[:3], "loan", "customers by answer: 80 no, 3 yes; at least 10 of two answers are needed"),
     ],

@@ -23,8 +23,8 @@ from stream_app.settings import Settings
 from training.demo import words
 from training.demo.state import State
 
-TICK_S: Final = 0.025
-"""Records that fall due within it leave together: the embedded broker gets slower with each batch that it has taken."""
+TICK_S: Final = 0.05
+"""Records that fall due within it leave together: the embedded broker gets slower with each batch that it took."""
 AT_ONCE: Final = 2_000
 """Records that leave together at full speed."""
 

@@ -21,6 +21,8 @@ _REPEATED: Final = 4.0
 """Outcomes of a customer who has any, from which on they are a matter of course, and the next one is asked for."""
 _TRIED: Final = 4
 _LONGEST: Final = 64
+_TAKEN: Final = "eligible"
+"""A column of the results, and so no class."""
 _AMOUNTS: Final = 10
 """Different numbers from which on outcomes are amounts, not classes."""
 _BANDS: Final = (Band("low"), Band("medium", top_share=0.2), Band("high", top_share=0.05))
@@ -68,8 +70,8 @@ def asked(fate: Fate, span: Span) -> Question:
     if span.too_short:
         return Question(name, (), span.too_short)
     kind = _kind(fate)
-    if kind == "multiclass" and (len(fate.values) >= MOST_TYPES or max(map(len, fate.values)) > _LONGEST):
-        return Question(name, (), f"{len(fate.values):,} different values, too many for classes")
+    if kind == "multiclass" and (refused := _no_classes(fate.values)):
+        return Question(name, (), refused)
     if kind == "binary" and NO in fate.values:
         why = '"0" and "1" side by side: it is decided at the time of the outcome, and asked there.'
         return Question(name, (Candidate(_at(fate, name, span), why),))
@@ -78,6 +80,14 @@ def asked(fate: Fate, span: Span) -> Question:
     note = f"{fate.count:,} outcomes of {fate.customers:,} customers{apart}."
     horizons = nearest(span.horizons, max(1.0, wanted))[:_TRIED]
     return Question(name, tuple(Candidate(_ahead(fate, name, days, span), note) for days in horizons))
+
+
+def _no_classes(values: tuple[str, ...]) -> str:
+    """Return why values cannot be classes; "" where they can."""
+    if len(values) >= MOST_TYPES:
+        return f"{len(values):,} different values, too many for classes"
+    wrong = [value for value in values if not 0 < len(value) <= _LONGEST or value == _TAKEN]
+    return f"the value {wrong[0][:_LONGEST]!r} cannot be a class: write it otherwise" if wrong else ""
 
 
 def _kind(fate: Fate) -> Literal["binary", "multiclass", "value"]:

@@ -32,7 +32,6 @@ class TypeFound:
         median: of the amounts without sign.
         customers: how many have one.
         together: the median, over its days, of the share of its customers that it comes to on one day.
-        constant: share of its most frequent amount.
     """
 
     name: str
@@ -41,7 +40,6 @@ class TypeFound:
     median: float
     customers: int
     together: float
-    constant: float
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class Survey:
             currencies=_currencies(table),
         )
 
-    @property
+    @cached_property
     def customers(self) -> int:
         """Return how many customers there are."""
         return int(self.customer.max()) + 1
@@ -125,10 +123,9 @@ class Survey:
 
     def _type(self, name: str, rows: Ints) -> TypeFound:
         amount, customer, day = self.amount[rows], self.customer[rows], self.time_ms[rows] // DAY_MS
-        days = np.unique(np.column_stack([day, customer]), axis=0)[:, 0]
+        days = np.unique(day * self.customers + customer) // self.customers
         _, customers_of_day = np.unique(days, return_counts=True)
         customers = len(np.unique(customer))
-        _, of_amount = np.unique(amount, return_counts=True)
         return TypeFound(
             name=name,
             count=len(rows),
@@ -136,7 +133,6 @@ class Survey:
             median=float(np.median(np.abs(amount))),
             customers=customers,
             together=float(np.median(customers_of_day)) / customers,
-            constant=float(of_amount.max()) / len(rows),
         )
 
 

@@ -10,6 +10,8 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import OffsetAndMetadata
 
+from stream_app.together import together
+
 AGAIN_S: Final = 0.1
 ENDS_S: Final = 10.0
 _READ_COMMITTED: Final = 1
@@ -79,7 +81,7 @@ async def ends(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition])
     """
     told: dict[TopicPartition, int] = await consumer.end_offsets(list(partitions))
     async with asyncio.timeout(ENDS_S):
-        found = await asyncio.gather(*(_end(consumer, name, offset) for name, offset in told.items()))
+        found = await together(_end(consumer, name, offset) for name, offset in told.items())
     return dict(zip(told, map(max, told.values(), found), strict=True))
 
 

@@ -25,6 +25,7 @@ from stream_app.shelf import Shelf
 from stream_app.source import KafkaSource
 from stream_app.store.connect import connect
 from stream_app.store.port import RowStore, StoreError, store_problems
+from stream_app.together import together
 from stream_app.topics import prepare
 from stream_app.warm import warm_up
 
@@ -168,7 +169,7 @@ class Worker:
 
     async def _look(self) -> None:
         """Note what is wrong with Redis and with Kafka's topics; make output topics that are not there."""
-        found = await asyncio.gather(self._look_at_store(), self._look_at_topics())
+        found = await together([self._look_at_store(), self._look_at_topics()])
         self._outside = [problem for part in found for problem in part]
         self._tell()
 

@@ -22,6 +22,7 @@ from stream_app.shelf import Shelf
 from stream_app.steps.decode import Vocabulary
 from stream_app.store.connect import connect
 from stream_app.store.port import Marker, RowStore, StoreError, Stores
+from stream_app.together import together
 
 ANSWER_S: Final = 10.0
 """A store that does not answer for so long is not waited for: somebody sits there and wants a portrait."""
@@ -120,7 +121,7 @@ async def kept(stores: Stores, settings: Settings, shelf: Shelf, customer: str) 
 async def _partitions(opened: Callable[[int], RowStore]) -> int:
     """Return over how many partitions rows are spread, as any of their markers tells; 0 where there is none."""
     for first in itertools.count(step=_AT_ONCE):
-        found = await asyncio.gather(*(opened(first + number).read([]) for number in range(_AT_ONCE)))
+        found = await together(opened(first + number).read([]) for number in range(_AT_ONCE))
         markers = [Marker.decode(marker) for marker, _ in found]
         partitions = max(marker.partitions for marker in markers)
         if partitions or not any(marker.owner for marker in markers):

@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 from stream_app.engine.holding import Holding
 from stream_app.engine.partition import Partition
 from stream_app.engine.ports import Fetched, Surroundings
+from stream_app.engine.work import Kept
 from stream_app.store.port import RowStore
 
 _log: Final = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Engine:
     def __init__(self, around: Surroundings, store: Callable[[TopicPartition], RowStore]) -> None:
         """Own nothing yet. ``store`` opens the store of a partition."""
         self.partitions: dict[TopicPartition, Partition] = {}
+        self._kept: dict[TopicPartition, Kept | None] = {}
         self._room = asyncio.Event()
         self._around, self._store = around, store
         self._probing: asyncio.Task[None] | None = None
@@ -41,8 +43,11 @@ class Engine:
         settings, names = self._around.settings, sorted(names)
         commit_s = max(settings.commit_ms / 1000, PER_PARTITION_S * len(names))
         rows = settings.resident_rows // max(len(names), 1)
+        kept, self._kept = self._kept, {}
         self.partitions = {
-            name: Partition(Holding(name, self._around, self._room, commit_s, rows), self._store(name))
+            name: Partition(
+                Holding(name, self._around, self._room, commit_s, rows, kept=kept.get(name)), self._store(name)
+            )
             for name in names
         }
         for partition in self.partitions.values():
@@ -51,9 +56,10 @@ class Engine:
             self._probing = asyncio.create_task(self._probe(), name="probe")
 
     async def revoke(self) -> None:
-        """Finish and let go of all partitions."""
-        partitions, self.partitions = list(self.partitions.values()), {}
-        await asyncio.gather(*(partition.stop() for partition in partitions))
+        """Finish and let go of all partitions; their rows are kept until it is told which of them come back."""
+        partitions, self.partitions = self.partitions, {}
+        await asyncio.gather(*(partition.stop() for partition in partitions.values()))
+        self._kept |= {name: partition.kept for name, partition in partitions.items()}
 
     async def close(self) -> None:
         """Let go of everything."""

@@ -7,6 +7,7 @@ from aiokafka import TopicPartition
 
 from stream_app.engine.ports import Fetched, Surroundings
 from stream_app.engine.recovery import Recovery
+from stream_app.engine.work import Kept
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Holding:
         commit_s: time between transactions.
         most_rows: how many rows may stay in memory.
         waiting: chunks to take; None wakes the loop.
+        kept: rows of the last opening, if it ended in good order.
         stopping: whether the partition is to be let go.
     """
 
@@ -56,4 +58,5 @@ class Holding:
     waiting: "asyncio.Queue[Fetched | None]" = field(default_factory=asyncio.Queue)
     recovery: Recovery = field(default_factory=Recovery)
     progress: Progress = field(default_factory=Progress)
+    kept: Kept | None = None
     stopping: bool = False

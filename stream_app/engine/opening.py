@@ -21,7 +21,7 @@ from stream_app.engine.beginning import Beginning
 from stream_app.engine.delivery import Delivery
 from stream_app.engine.errors import RefusedError
 from stream_app.engine.ports import Surroundings
-from stream_app.engine.work import PartitionWork
+from stream_app.engine.work import Kept, PartitionWork
 from stream_app.residents import Residents
 from stream_app.scorer import Scorer
 from stream_app.store.port import Marker, RowStore
@@ -91,8 +91,10 @@ class _Found:
         return self.committed is not None and self.beginning is None and self.committed.offset == self.first
 
 
-async def open_partition(name: TopicPartition, delivery: Delivery, store: RowStore, around: Surroundings) -> Opened:
-    """Open a partition.
+async def open_partition(
+    name: TopicPartition, delivery: Delivery, store: RowStore, around: Surroundings, kept: Kept | None = None
+) -> Opened:
+    """Open a partition; where the rows kept from the last time are still those of the store, with these in memory.
 
     Raises:
         RefusedError: partitions were added, the topic was made anew, the log no longer reaches back, or another bundle
@@ -110,9 +112,10 @@ async def open_partition(name: TopicPartition, delivery: Delivery, store: RowSto
         await around.source.commit(name, OffsetAndMetadata(committed, beginning.encode()))
     else:
         committed = found.committed.offset
-    scorer = Scorer(around.shelf, Residents(bundle.rolling.layout.row_width), name.topic, name.partition)
-    scorer.switch(bundle)
     marker = found.marker
+    residents = kept.residents if kept and kept.are_of(marker) else Residents(bundle.rolling.layout.row_width)
+    scorer = Scorer(around.shelf, residents, name.topic, name.partition)
+    scorer.switch(bundle)
     verify = (marker.last, marker.fingerprint) if marker.last >= found.first else None
     flushed = max(marker.flushed, found.first)
     work = PartitionWork(scorer, store, marker)

@@ -15,6 +15,7 @@ from stream_app.engine.holding import Holding, Progress
 from stream_app.engine.opening import open_partition
 from stream_app.engine.ports import Fetched
 from stream_app.engine.session import Session
+from stream_app.engine.work import Kept, PartitionWork
 from stream_app.kafka_errors import sentence
 from stream_app.store.port import LostWritesError, RowStore, StoreError
 
@@ -41,6 +42,16 @@ class Partition:
     def progress(self) -> Progress:
         """Return how far the partition is."""
         return self._holding.progress
+
+    @property
+    def kept(self) -> Kept | None:
+        """Return the rows that the next opening may begin with, once the partition has been let go."""
+        return self._holding.kept
+
+    @property
+    def work(self) -> PartitionWork | None:
+        """Return the rows of the present opening; None while there is none."""
+        return None if self._session is None else self._session.work
 
     @property
     def has_room(self) -> bool:
@@ -96,16 +107,21 @@ class Partition:
         around, name = self._around, self.name
         delivery = Delivery(around.settings, name, around.source.commit)
         try:
-            opened = await open_partition(name, delivery, self._store, around)
+            kept, self._holding.kept = self._holding.kept, None
+            opened = await open_partition(name, delivery, self._store, around, kept)
             self._generation += 1
             session = Session(self._holding, opened, delivery, self._generation)
             around.source.seek(name, opened.start, self._generation)
             self._session = session
             self._holding.room.set()
             places = {"flushed": opened.work.marker.flushed, "committed": opened.committed}
-            _log.info("partition opened", extra={"partition": name.partition} | places)
+            _log.info(
+                "partition opened",
+                extra={"partition": name.partition, "kept_rows": len(opened.work.residents)} | places,
+            )
             try:
                 await session.run()
+                self._holding.kept = opened.work.kept(self.progress.position)
             finally:
                 self._session, self.progress.opened = None, False
                 await session.close()

@@ -15,7 +15,7 @@ from stream_app.engine.errors import OutOfStepError, RefusedError
 from stream_app.engine.holding import Holding
 from stream_app.engine.opening import Opened, begin_anew
 from stream_app.engine.ports import Fetched
-from stream_app.engine.work import FLUSH_ROWS, Snapshot, fingerprint
+from stream_app.engine.work import FLUSH_ROWS, PartitionWork, Snapshot, fingerprint
 from stream_app.scorer import Emission
 from stream_app.steps.stages import Chunk
 from stream_app.store.port import LostWritesError
@@ -81,6 +81,11 @@ class Session:
         if self._astray >= ASTRAY_PROBES:
             self.fail(OutOfStepError(f"delivered up to {delivered}, taken up to {self._progress.position}"))
         self._holding.waiting.put_nowait(None)
+
+    @property
+    def work(self) -> PartitionWork:
+        """Return the rows, and what has been written of them."""
+        return self._work
 
     @property
     def behind(self) -> bool:

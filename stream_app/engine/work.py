@@ -1,6 +1,7 @@
 """One partition's rows and scorer: chunks in, emissions out, and what the store must be told."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +36,18 @@ class Snapshot:
     marker: Marker
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The rows of a partition that was let go when all of them were in the store, and the marker that they are of."""
+
+    residents: Residents
+    marker: Marker
+
+    def are_of(self, marker: Marker) -> bool:
+        """Return whether the rows in a store with this marker are these ones: they follow from all but its owner."""
+        return self.marker == marker._replace(owner=self.marker.owner)
+
+
 def fingerprint(chunk: Chunk, record: int) -> str:
     """Return what tells a record from any other: a hash of its key and value."""
     digest = hashlib.blake2b(digest_size=FINGERPRINT_BYTES)
@@ -44,13 +57,22 @@ def fingerprint(chunk: Chunk, record: int) -> str:
 
 
 class PartitionWork:
-    """The rows and the scorer of one partition, from the marker on."""
+    """The rows and the scorer of one partition, from the marker on.
+
+    Attributes:
+        scorer: what chunks go through.
+        store: where the rows are kept.
+        marker: what this worker wrote there last.
+        pending: what it is writing there, if anything.
+        written: told of each write, once it has been done.
+    """
 
     def __init__(self, scorer: Scorer, store: RowStore, marker: Marker) -> None:
         """Start from what the store has. The marker's fields that do not follow from the log stay as they are."""
         self.scorer, self.marker = scorer, marker
-        self._pending: Marker | None = None
-        self._store = store
+        self.pending: Marker | None = None
+        self.written: Callable[[Snapshot], None] | None = None
+        self.store = store
         self._last = (marker.last, marker.fingerprint)
 
     @property
@@ -102,7 +124,7 @@ class PartitionWork:
         Raises:
             LostWritesError: the store is not as it was taken over.
         """
-        await self._store.write([], self.residents.matrix[:0], self.marker, marker)
+        await self.store.write([], self.residents.matrix[:0], self.marker, marker)
         self.marker = marker
 
     async def probe(self) -> None:
@@ -119,15 +141,22 @@ class PartitionWork:
         marker = self.marker._replace(flushed=flushed, last=last, fingerprint=mark, bundle=self.scorer.bundle.sha256)
         return Snapshot(*self.residents.take_changed(), marker)
 
+    def kept(self, position: int) -> Kept | None:
+        """Return the rows for the next opening, if the store has all of them as of the position."""
+        whole = self.marker.flushed == position and not self.residents.changed
+        return Kept(self.residents, self.marker) if whole else None
+
     async def flush(self, snapshot: Snapshot) -> None:
         """Write a snapshot; one at a time.
 
         Raises:
             LostWritesError: the store is not as we left it.
         """
-        self._pending = snapshot.marker
-        await self._store.write(snapshot.customers, snapshot.rows, self.marker, snapshot.marker)
-        self.marker, self._pending = snapshot.marker, None
+        self.pending = snapshot.marker
+        await self.store.write(snapshot.customers, snapshot.rows, self.marker, snapshot.marker)
+        self.marker, self.pending = snapshot.marker, None
+        if self.written is not None:
+            self.written(snapshot)
 
     async def _fetch(self, part: Batch | Control) -> None:
         """Bring the rows into memory that a part needs."""
@@ -142,19 +171,19 @@ class PartitionWork:
 
     async def _read(self, customers: list[bytes]) -> NDArray[np.float32]:
         before = self._valid()
-        found, rows = await self._store.read(customers)
+        found, rows = await self.store.read(customers)
         self._check(found, before)
         return rows
 
     async def _names(self, slice_number: int) -> list[bytes]:
         before = self._valid()
-        found, customers = await self._store.customers(slice_number)
+        found, customers = await self.store.customers(slice_number)
         self._check(found, before)
         return customers
 
     def _valid(self) -> set[bytes]:
         """Return the markers that may stand in the store now; while a write is under way, two."""
-        return {self.marker.encode(), (self._pending or self.marker).encode()}
+        return {self.marker.encode(), (self.pending or self.marker).encode()}
 
     def _check(self, found: bytes, before: set[bytes]) -> None:
         """Raise if what was read stands under another marker than ours, as it was or has become during the reading."""

@@ -145,7 +145,7 @@ class Answer(_Part, frozen=True):
         label: its label rule.
         horizon_days: how far it looks ahead.
         outcome: what it predicts, of a rule on outcomes.
-        drop: by which part spending must fall, of the rule ``spend_drop``.
+        drop: to less than which part of before spending must fall, of the rule ``spend_drop``.
         score: the answer.
     """
 

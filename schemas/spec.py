@@ -163,8 +163,8 @@ class TrainingOptions(_Part, frozen=True):
         cut_from: the local day before which there are no ticks, and from which days are counted; default: ticks over
             the whole log, days counted from 1970.
         max_event_rows: at most so many rows right after a transaction.
-        test_from: the local day from which on rows are test rows of a split by time; default: where the last quarter
-            of the labels begins.
+        test_from: the local day from which on rows are test rows of a split by time, which is then the default one;
+            without it, test rows of such a split begin where the last quarter of the labels does.
     """
 
     cut_every: Annotated[str, msgspec.Meta(pattern=r"^(month|[1-9][0-9]{0,2}d)$")] = "month"

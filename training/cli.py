@@ -42,8 +42,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add(
         "--split",
         choices=("customer", "time"),
-        default="customer",
-        help="how test rows are set aside (default customer)",
+        help="how test rows are set aside (default: time where the spec has test_from, else customer)",
     )
     add("--epochs", type=_whole, default=20, help="most passes over the training rows (default 20)")
     add("--layers", type=_widths, default=(128, 64), metavar="W,W", help="widths of the shared layers (default 128,64)")

@@ -40,9 +40,9 @@ def require_labels(samples: Samples, split: Split, spec: Spec) -> None:
         known = int(samples.labels.known[:, index].sum())
         if not known:
             message = (
-                f"Expected labels for task {task.name!r}, found none: no row has the history of "
-                f"{task.min_history_days:g} days, a horizon of {task.horizon_days:g} days within the observation, and "
-                "an eligible customer; remove the task or bring more data."
+                f"Expected labels for task {task.name!r}, found none: no row has a history of "
+                f"{task.min_history_days:g} d, a horizon of {task.horizon_days:g} d within the observation, and an "
+                "eligible customer; remove the task or bring more data."
             )
             raise TrainingError(message)
         values = np.unique(samples.labels.value[split.train[:, index], index])

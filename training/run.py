@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Literal
 
 from schemas import spec_file
 from schemas.atomic import atomic_file
@@ -26,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
     check_out(args.out, force=args.force)
     folder = read_folder(args.folder)
     spec = spec_file.load(args.spec) if args.spec else folder.spec
-    options = Options(args.seed, args.split, args.epochs, args.layers, tuple(args.allow_leak))
+    usual: Literal["customer", "time"] = "time" if spec.training.test_from else "customer"
+    options = Options(args.seed, args.split or usual, args.epochs, args.layers, tuple(args.allow_leak))
     learned = learn(folder, spec, args.out, options, progress)
     if args.report:
         with atomic_file(args.report) as part:

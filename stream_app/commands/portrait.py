@@ -23,7 +23,7 @@ transaction. With --log, the customer's records are replayed up to --at, or to t
 (where it says until when a customer was observed, to that).
 
 The data (--json) is described in schemas/generated/portrait.schema.json. Gender, age and risk level are told as facts;
-nothing else in a portrait comes from them.
+nothing else in a portrait comes from them, unless the spec makes them inputs.
 
 examples:
   foretell portrait c00042 --bundle bank-bundle

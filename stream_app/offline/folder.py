@@ -152,7 +152,7 @@ def read_parquet(path: Path) -> pa.Table:
     try:
         table = pq.ParquetFile(path, page_checksum_verification=True).read()
         table.validate(full=True)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = _first_line(error)
         message = f"Expected a whole Parquet file at {path}, found: {reason}; write or copy it again."
         raise InputError(message) from error

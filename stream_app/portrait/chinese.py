@@ -112,7 +112,7 @@ def _answer(name: str, task: Answer, portrait: Portrait) -> str:
     if task.kind == "binary":
         return f"{_name(name)}：{_event(name, task)}的可能性为 {share(score.score or 0.0)}%{band}。"
     likely = [f"{_name(label)}（{share(part)}%）" for label, part in likely_classes(score)]
-    when = "" if task.label in {"next_type", "outcome_at"} else f"未来{within}内"
+    when = {"next_type": "下一笔交易", "outcome_at": ""}.get(task.label, f"未来{within}内")
     return f"{_name(name)}：{when}最可能是{_ranked(likely)}。"
 
 

@@ -16,6 +16,18 @@ CURRENCIES: Final = {
     "USD": "美元",
 }
 
+_OF_A_MONTH: Final = {
+    "status": "还款状态",
+    "owed": "欠款",
+    "paid": "还款额",
+    "spent": "消费额",
+    "bought": "有消费",
+    "used": "额度使用率（%）",
+    "paid_share": "还款占上月欠款比例（%）",
+}
+_MONTHS_BACK: Final = 5
+"""Attributes of which a customer record also tells the months before: ``owed_2`` is that of two months before."""
+
 NAMES: Final = {
     # types of transactions
     "salary": "工资",
@@ -34,6 +46,7 @@ NAMES: Final = {
     "other": "其他",
     "return": "退货",
     "payment": "付款",
+    **{f"category_{number}": f"类别 {number}" for number in range(1, 7)},
     "purchase": "消费",
     "statement": "账单",
     "cash_deposit": "现金存入",
@@ -70,11 +83,45 @@ NAMES: Final = {
     "district_entrepreneurs": "地区每千人企业主数",
     "loan_amount": "贷款金额",
     "loan_duration": "贷款期限（月）",
+    "limit": "信用额度",
+    "active": "有欠款或用卡",
+    "credit": "溢缴款",
+    "paid_mean": "月均还款额",
+    "spent_mean": "月均消费额",
+    "spent_least": "最低月消费额",
+    "spent_most": "最高月消费额",
+    "spent_share": "消费占额度比例（%）",
+    "room": "剩余额度",
+    **_OF_A_MONTH,
+    **{
+        f"{name}_{back}": f"{back} 个月前的{text}"
+        for name, text in _OF_A_MONTH.items()
+        for back in range(1, _MONTHS_BACK + 1)
+    },
+    "no_use": "未用卡",
+    "paid_in_full": "全额还清",
+    "revolving": "循环信用",
+    "late": "逾期",
+    "late_1": "逾期 1 个月",
+    "late_2": "逾期 2 个月",
+    "late_3": "逾期 3 个月以上",
+    "graduate_school": "研究生",
+    "university": "大学",
+    "high_school": "高中",
+    "married": "已婚",
+    "single": "未婚",
+    "unknown": "未知",
+    "country": "国家",
+    "United Kingdom": "英国",
+    "Germany": "德国",
+    "France": "法国",
+    "EIRE": "爱尔兰",
+    "elsewhere": "其他国家",
     # tasks, classes, outcomes, bands
     "churn": "流失",
     "credit_risk": "信用风险",
     "preference": "产品偏好",
-    "next_behaviour": "下一笔交易",
+    "next_behaviour": "下一步行为",
     "value": "客户价值",
     "risk_profile": "投资风格",
     "activation": "激活",

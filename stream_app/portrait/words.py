@@ -14,7 +14,7 @@ LANGUAGES: Final[Mapping[str, Callable[[Portrait], list[str]]]] = {"en": english
 def words(portrait: Portrait, language: Language) -> list[str]:
     """Return a portrait as sentences, the most important first; what is unknown is left out or told to be unknown.
 
-    Protected attributes are told as facts, with the remark that the scores do not know them.
+    Protected attributes are told as facts; what the scores do not know is told apart.
     """
     return [_printable(sentence) for sentence in LANGUAGES[language](portrait)]
 

@@ -101,6 +101,16 @@ def test_every_part_of_the_split_needs_labels_where_all_customers_were_looked_at
     assert tally(binary(30), 50, 50, **changes).shortage == shortage
 
 
+def test_answers_are_told_as_far_as_a_person_reads() -> None:
+    task = Task("next", "multiclass", "next_type", 1)
+    customers = {f"t{number}": number for number in range(7)}
+    few = tally(task, 100, 0, customers=customers)
+
+    assert choose(Question("next", ()), [(Candidate(task), few)]) == (
+        "with 1 day, customers by answer: 6 t6, 5 t5, 4 t4, 3 t3 and 3 more; at least 10 of two answers are needed"
+    )
+
+
 def test_few_labels_of_a_sample_stand_for_many() -> None:
     assert tally(binary(30), 3, 500).shortage != ""
     assert tally(binary(30), 3, 500, scale=10.0).shortage == ""

@@ -255,6 +255,27 @@ def test_check_says_what_does_not_fit_the_log(
     assert sentence in said(capsys)
 
 
+def test_a_horizon_beyond_the_log_is_wrong_even_if_some_customers_only_are_looked_at(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.draft.survey.MOST_CUSTOMERS", 20)
+    too_far(folder)
+
+    assert run("check", folder) == 3
+
+    assert "WRONG: Task churn has too little to learn from (labelled rows: 0;" in said(capsys)
+
+
+def test_few_labels_of_some_customers_are_not_wrong_yet(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.draft.survey.MOST_CUSTOMERS", 1)
+
+    assert run("check", folder) == 0
+
+    assert "Task churn has too little to learn from" in said(capsys)
+
+
 @pytest.mark.parametrize("action", ["init", "check"])
 def test_help_shows_an_example(action: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:

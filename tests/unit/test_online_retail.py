@@ -145,7 +145,8 @@ def test_times_are_those_of_london(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "form", ["%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%y %H:%M", "%d/%m/%Y %H:%M", "%d-%m-%Y %H:%M"]
+    "form",
+    ["%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%y %H:%M", "%d/%m/%Y %H:%M", "%d-%m-%Y %H:%M", "%d.%m.%Y %H:%M"],
 )
 def test_copies_may_write_times_in_their_own_way(tmp_path: Path, form: str) -> None:
     plain = made(tmp_path, line("1", "10000", at(2, 1)))

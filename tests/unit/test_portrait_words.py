@@ -3,11 +3,13 @@
 # ruff: noqa: RUF001  (Chinese has punctuation of its own)
 
 import re
+from importlib import resources
 from typing import Any, get_args
 
 import msgspec
 import pytest
 
+from schemas import spec_file
 from schemas.messages import TaskScore
 from schemas.portrait import (
     Answer,
@@ -24,7 +26,9 @@ from schemas.portrait import (
     Turnover,
     Window,
 )
+from schemas.spec import Spec
 from stream_app.portrait.figures import age, count, number, share
+from stream_app.portrait.glossary import NAMES
 from stream_app.portrait.stage import RULES
 from stream_app.portrait.words import LANGUAGES, Language, words
 
@@ -278,12 +282,54 @@ def test_a_portrait_reads_in_chinese_as_a_clerk_would_say_it() -> None:
         "applies：发生的可能性为 90%。",
         "客户价值：预计未来 60 天支出约 6,057.40 欧元（中）。",
         "bill：预计未来 30 天内约 2.00 欧元。",
-        "下一笔交易：最可能是工资（60%），其次是现金（20%），再次是基金（15%）。",
+        "下一步行为：下一笔交易最可能是工资（60%），其次是现金（20%），再次是基金（15%）。",
         "目前不对该客户评估：投资风格。",
         "产品偏好：未来 90 天内最可能不购买任何产品（90%），其次是银行卡（Gold card，10%）。",
         "已登记信息：收入（2,400.55）、有贷款（是）。",
         "已登记但不用于评分的信息：年龄（41）。",
         "未解除的预警：流失可能性高（警告），发生于 2024 年 12 月 24 日 00:26（UTC），此后条件又满足 2 次。",
+    ]
+
+
+def names(spec: Spec) -> set[str]:
+    """Return all that a portrait may name of a spec."""
+    attributes = {value for item in spec.attributes for value in (item.name, *item.values)}
+    classes = {value for task in spec.tasks if task.kind == "multiclass" for value in spec.classes(task)}
+    bands = {band.name for task in spec.tasks for band in task.bands}
+    outcomes = {task.outcome_name for task in spec.tasks if task.label.startswith("outcome")}
+    tasks, rules = {task.name for task in spec.tasks}, {rule.name for rule in spec.rules}
+    return attributes | classes | bands | outcomes | tasks | rules | {item.name for item in spec.types}
+
+
+@pytest.mark.parametrize(
+    ("package", "file"),
+    [
+        ("schemas", "bank.toml"),
+        *(("training.datasets", f"{name}.toml") for name in ("berka", "online_retail", "taiwan")),
+    ],
+)
+def test_all_that_a_shipped_spec_names_has_a_name_in_chinese(package: str, file: str) -> None:
+    spec = spec_file.parse(resources.files(package).joinpath(file).read_text(encoding="utf-8"), file)
+
+    assert names(spec) - set(NAMES) == set()
+    assert "churn" in names(spec)
+
+
+def test_a_month_before_is_told_as_such_in_chinese() -> None:
+    facts = (Fact(name="owed_2", value=5.0, used=True), Fact(name="status", value="late_1", used=True))
+
+    assert "已登记信息：2 个月前的欠款（5）、还款状态（逾期 1 个月）。" in words(changed(facts=facts), "zh")
+
+
+def test_what_comes_next_is_told_with_its_horizon_where_it_is_no_transaction() -> None:
+    score = TaskScore(eligible=True, score=0.9, choice="late", probabilities={"late": 0.9, "no_use": 0.1})
+    task = Answer(kind="multiclass", label="outcome_next", horizon_days=31, outcome="next_behaviour", score=score)
+
+    told = [words(changed(tasks={"next_behaviour": task}, preferences=None), language)[8] for language in BOTH]
+
+    assert told == [
+        "Next behaviour: within 31 days most likely late (90 %), then no use (10 %).",
+        "下一步行为：未来 31 天内最可能是逾期（90%），其次是未用卡（10%）。",
     ]
 
 

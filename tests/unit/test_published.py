@@ -62,11 +62,25 @@ def test_the_names_may_stand_in_the_second_row(tmp_path: Path, suffix: str) -> N
     assert found.numbers.tolist() == [3]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
-def test_text_may_be_utf_8_or_windows_latin(tmp_path: Path, encoding: str) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+def test_text_may_be_utf_8_utf_16_or_windows_latin(tmp_path: Path, encoding: str) -> None:
     path = written(tmp_path / "t.csv", "Client No,PAY_0,note\n7,1,£5\n", encoding)
 
     assert columns(read(path))["note"] == ["£5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ('Client No,PAY_0,note\n7,"1,5",a b\n', "1,5"),
+        ("Client No\tPAY_0\tnote\n7\t1,5\ta b\n", "1,5"),
+        ("Client No;PAY_0;note\n7;1.5;a b\n", "1.5"),
+        ("Client No;PAY_0;note\n7;1,5;a b\n", "1.5"),
+    ],
+)
+def test_fields_may_be_apart_by_what_spreadsheets_write(tmp_path: Path, text: str, number: str) -> None:
+    # Beside semicolons a comma is that of decimals; elsewhere it may be one of thousands, and stays.
+    assert columns(read(written(tmp_path / "t.csv", text))) == {"Client No": ["7"], "PAY_0": [number], "note": ["a b"]}
 
 
 def test_lines_with_a_wrong_number_of_fields_are_counted_and_the_others_keep_their_numbers(tmp_path: Path) -> None:
@@ -90,8 +104,8 @@ def test_lines_with_a_wrong_number_of_fields_are_counted_and_the_others_keep_the
         ),
         (
             "t.csv",
-            ",".join("abcdefghij") + "\n",
-            "Expected column `Client No` in .*, found only a, b, .*, h and 2 more; get",
+            ",".join("abcdefghijklmn") + "\n",
+            "Expected column `Client No` in .*, found only a, b, .*, l and 2 more; get",
         ),
         ("t.csv", "", "Expected a table at .*t.csv, found an empty file; get it from the shelf"),
         (
@@ -103,6 +117,9 @@ def test_lines_with_a_wrong_number_of_fields_are_counted_and_the_others_keep_the
         ("t.zip", "x", "Expected a .csv, .xlsx or .parquet file, found .*t.zip; unpack it and name the file in it"),
         ("t.xlsx", "x", "Expected a whole .xlsx workbook at .*t.xlsx, found: File is not a zip file; copy it again"),
         ("t.parquet", "x", "Expected a whole Parquet file at .*t.parquet, found: "),
+        ("t.csv", "x" * 200_000, "Expected a table of separated values at .*t.csv, found: field larger than .*; get"),
+        ("t.csv", "a\x1b[2J,b\n1,2\n", r"Expected column `Client No` in .*t.csv, found only a\?\[2J, b; get"),
+        ("t.csv", "PAR1", "Expected a CSV or Parquet file at .*t.csv, found Parquet; rename it to .parquet"),
     ],
 )
 def test_another_file_is_refused_with_what_to_do(tmp_path: Path, name: str, text: str, found: str) -> None:
@@ -111,6 +128,7 @@ def test_another_file_is_refused_with_what_to_do(tmp_path: Path, name: str, text
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    for path, found in ((tmp_path / "none.csv", "nothing"), (tmp_path, "a folder")):
+    places = {tmp_path / "none.csv": "nothing", tmp_path: "a folder", Path("/dev/null"): "a device or a pipe"}
+    for path, found in places.items():
         with pytest.raises(InputError, match=rf"^Expected a file at {path}, found {found}; get it from the shelf\.$"):
             read(path)

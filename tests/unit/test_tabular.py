@@ -248,9 +248,62 @@ def test_a_file_with_no_good_row_is_refused(tmp_path: Path) -> None:
         imported(tmp_path, HEAD + "a,x,y,z\n", TabularOptions(skip_bad=True))
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"Expected a CSV or Parquet file at .*log.csv, found nothing"):
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    places = {tmp_path / "log.csv": "nothing", tmp_path: "a folder", Path("/dev/null"): "a device or a pipe"}
+    for path, found in places.items():
+        with pytest.raises(InputError, match=rf"^Expected a CSV or Parquet file at {path}, found {found}; name an"):
+            TabularImport(path, TabularOptions()).read()
+
+
+@pytest.mark.parametrize(
+    ("begin", "message"),
+    [
+        (b"PK\x03\x04", "found a workbook or an archive; save its sheet as .csv in a spreadsheet program, or unpack"),
+        (b"\xd0\xcf\x11\xe0", "found an .xls workbook; save its sheet as .csv in a spreadsheet program"),
+        (b"PAR1", "found Parquet; rename it to .parquet"),
+    ],
+)
+def test_a_file_of_another_kind_is_known_by_its_first_bytes(tmp_path: Path, begin: bytes, message: str) -> None:
+    (tmp_path / "log.csv").write_bytes(begin + bytes(200))
+
+    with pytest.raises(InputError, match=rf"^Expected a CSV or Parquet file at .*log.csv, {message}.*\.$"):
         TabularImport(tmp_path / "log.csv", TabularOptions()).read()
+
+
+def test_text_in_utf_16_is_known_by_its_first_bytes_and_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(HEAD + "ann,2024-05-01,1.5,cash\n", encoding="utf-16")
+
+    with pytest.raises(InputError, match=r"give its encoding, such as --encoding utf-16\.$"):
+        TabularImport(path, TabularOptions()).read()
+
+    table = TabularImport(path, TabularOptions(form=TableFormat(encoding="utf-16"))).read().tables.transactions
+    assert table["amount"].to_pylist() == [1.5]
+
+
+def test_another_encoding_far_behind_is_refused_without_a_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "log.csv"
+    path.write_bytes(
+        HEAD.encode() + b"ann,2024-05-01,1.5,cash\n" * 50_000 + "jürgen,2024-05-01,1,5,cash\n".encode("cp1252")
+    )
+
+    with pytest.raises(InputError, match=r"give its encoding, such as --encoding cp1252 "):
+        TabularImport(path, TabularOptions()).read()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_line_that_is_too_long_for_names_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^Expected separated text in utf-8 at .*, found: field larger than .*; give"):
+        imported(tmp_path, "x" * 200_000)
+
+
+def test_names_of_columns_in_an_error_are_few_and_do_not_steer_the_terminal(tmp_path: Path) -> None:
+    names = ",".join(["a\x1b[2J", *(f"c{number}" for number in range(30))])
+
+    with pytest.raises(InputError, match=r"found only the columns a\?\[2J, c0, .*, c10 and 19 more; name one with"):
+        imported(tmp_path, f"{names}\n{names}\n")
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from stream_app.offline.folder import CUSTOMERS, OUTCOMES, SPEC, TRANSACTIONS
 from stream_app.steps.predict import Predictor
 from tests.logs import tiny_tables, write_tiny
 from tests.unit.conftest import Tiny
+from training import run
 from training.cli import register
 from training.datasets.folder import FolderTables, write_folder
 
@@ -54,6 +56,30 @@ def test_training_writes_a_bundle_that_loads_and_a_table_of_measures_and_is_repe
     assert left(tmp_path) == ["bundle", "page.html"]
     for name in ("model.onnx", "manifest.json", "report.html"):
         assert (out / name).read_bytes() == (tiny_bundle.bundle.path / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("cut", "asked", "how"),
+    [
+        ("", [], "customer"),
+        ("test_from = 2024-02-01", [], "time"),
+        ("test_from = 2024-02-01", ["customer"], "customer"),
+    ],
+)
+def test_a_test_period_of_the_spec_is_what_is_tested_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, cut: str, asked: list[str], how: str
+) -> None:
+    seen: list[str] = []
+
+    def learn(*arguments: Any) -> None:  # noqa: ANN401  (what training takes)
+        seen.append(arguments[3].split)
+        raise TrainingError
+
+    monkeypatch.setattr(run, "learn", learn)
+    (folder / SPEC).write_text((folder / SPEC).read_text().replace("[training]\n", f"[training]\n{cut}\n"))
+    with pytest.raises(TrainingError):
+        train(str(folder), "--out", str(folder / "bundle"), *(["--split", *asked] if asked else []))
+    assert seen == [how]
 
 
 def spoil(folder: Path, how: str) -> None:

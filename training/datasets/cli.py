@@ -22,11 +22,11 @@ The data is not part of Foretell: get Online Retail from the UCI Machine Learnin
   Chen, D. (2015). Online Retail [Dataset]. https://doi.org/10.24432/C5BW33
   Licensed under CC BY 4.0: name the author where you pass on what you make of it.
 A transaction is an invoice, its type one of six categories of articles, found by what was bought together before the
-test period, which begins on 2011-09-11; so train with --split time.
+test period, which begins on 2011-09-11 and is what training tests on.
 
 example:
   foretell data online-retail --source "Online Retail.xlsx" --out retail
-  foretell train retail --split time --out retail-bundle
+  foretell train retail --out retail-bundle
 """
 _TAIWAN = """\
 The data is not part of Foretell: get Default of Credit Card Clients from the UCI Machine Learning Repository, open its

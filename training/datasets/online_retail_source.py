@@ -31,7 +31,15 @@ PUBLICATION: Final = Publication(
     ),
 )
 _DAYS: Final = "days"
-_FORMATS: Final = ("iso", _DAYS, "%m/%d/%Y %H:%M", "%m/%d/%y %H:%M", "%d/%m/%Y %H:%M", "%d-%m-%Y %H:%M")
+_FORMATS: Final = (
+    "iso",
+    _DAYS,
+    "%m/%d/%Y %H:%M",
+    "%m/%d/%y %H:%M",
+    "%d/%m/%Y %H:%M",
+    "%d-%m-%Y %H:%M",
+    "%d.%m.%Y %H:%M",
+)
 """How copies write times: ISO 8601, days as a workbook counts them, or as spreadsheets of several countries save them.
 That in which most times lie in the span of the data is the one."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

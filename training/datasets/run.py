@@ -7,7 +7,6 @@ from typing import Final
 
 import pyarrow.compute as pc
 
-from schemas import spec_file
 from schemas.errors import EXIT_OK
 from schemas.progress import SILENT, Progress
 from stream_app.offline.folder import SPEC, Folder, read_folder
@@ -103,9 +102,8 @@ def _drafted(imported: Imported, out: Path) -> list[str]:
 
 
 def _next(out: Path) -> str:
-    """Return the command to go on with; a test period of the spec wants a split by time."""
-    split = " --split time" if spec_file.load(out / SPEC).training.test_from else ""
-    return f"Next: foretell train {out}{split} --out BUNDLE"
+    """Return the command to go on with."""
+    return f"Next: foretell train {out} --out BUNDLE"
 
 
 def _summary(folder: Folder, out: Path) -> str:

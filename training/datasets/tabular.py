@@ -33,6 +33,7 @@ from training.datasets.tabular_group import group_lines, is_repeated
 from training.datasets.tabular_money import MoneyColumns, read_amounts
 from training.datasets.tabular_source import BadRows, Rows, TableFormat, check_format, read_rows
 from training.datasets.tabular_values import Reading
+from training.datasets.tabular_words import listed
 from training.draft.names import is_name, name_types, named
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def _columns(reading: Reading, options: TabularOptions) -> dict[str, pa.Array]:
     found, mapped = reading.rows.table.column_names, options.columns
     if not options.type and mapped.get("type", "type") not in found:
         message = (
-            f"Expected the type of the transactions of {reading.rows.path}, found only the columns {', '.join(found)}; "
+            f"Expected the type of the transactions of {reading.rows.path}, found only the columns {listed(found)}; "
             "name one with --map type=COLUMN, or give one type to all with --type TYPE."
         )
         raise InputError(message)

@@ -1,5 +1,6 @@
 """Reads a CSV or Parquet file of somebody else's making and knows which row is which."""
 
+import codecs
 import csv
 import io
 from collections import Counter
@@ -16,11 +17,14 @@ import pyarrow.csv as pa_csv
 
 from schemas.errors import InputError
 from stream_app.offline.folder import read_parquet
+from training.datasets.tabular_words import is_utf_16, listed, place_of, refuse_other_kinds
 
 LISTED: Final = 10
 """Bad rows that an error lists."""
 _SEPARATORS: Final = {";": ";", "\t": "tab", "|": "|", ",": ","}
 """What separates fields, and how to say it."""
+_UTF_8: Final = ("utf-8", "utf8")
+_PIECE: Final = 1 << 20
 UNITS_MS: Final = {"epoch_s": 1000, "epoch_ms": 1, "epoch_d": 86_400_000}
 """Formats of times that are numbers, and how many milliseconds one is."""
 
@@ -153,7 +157,7 @@ class Rows:
                 f"say which column holds it with {option}" if stands_for else "add it, or rename the one that holds it"
             )
             message = (
-                f"Expected column `{name}` in {self.path}, found only {', '.join(self.table.column_names)}; {remedy}."
+                f"Expected column `{name}` in {self.path}, found only {listed(self.table.column_names)}; {remedy}."
             )
             raise InputError(message)
         return self.table.column(name)
@@ -172,13 +176,13 @@ def read_rows(path: Path, form: TableFormat, bad: BadRows) -> Rows:
         InputError: the file is missing, empty, or neither Parquet nor separated text.
     """
     if not path.is_file():
-        found = "a folder" if path.exists() else "nothing"
-        message = f"Expected a CSV or Parquet file at {path}, found {found}; name an existing file."
+        message = f"Expected a CSV or Parquet file at {path}, found {place_of(path)}; name an existing file."
         raise InputError(message)
     if path.suffix.lower() in {".parquet", ".pq"}:
         table = read_parquet(path)
         rows = Rows(path, table, np.arange(1, table.num_rows + 1))
     else:
+        refuse_other_kinds(path)
         rows = _read_text(path, form, bad)
     rows = Rows(path, rows.table.rename_columns([name.strip() for name in rows.table.column_names]), rows.numbers)
     for name in rows.table.column_names:
@@ -206,6 +210,8 @@ def _read_text(path: Path, form: TableFormat, bad: BadRows) -> Rows:
         invalid_row_handler=note,
     )
     try:
+        if form.encoding.lower() in _UTF_8:
+            _check_utf_8(path)
         names = _header(path, form)
         table = pa_csv.read_csv(
             path,
@@ -216,11 +222,12 @@ def _read_text(path: Path, form: TableFormat, bad: BadRows) -> Rows:
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
             ),
         )
-    except (pa.ArrowException, OSError, UnicodeError, LookupError) as error:
+    except (pa.ArrowException, OSError, UnicodeError, LookupError, csv.Error) as error:
         reason = (str(error).splitlines() or ["no text"])[0].rstrip(".")
         remedy = "separator and encoding with --delimiter and --encoding"
         if "utf" in reason.lower():
-            remedy = "encoding, such as --encoding cp1252 (Western Europe) or --encoding gb18030 (China)"
+            found = "utf-16" if is_utf_16(path) else "cp1252 (Western Europe) or --encoding gb18030 (China)"
+            remedy = f"encoding, such as --encoding {found}"
         message = f"Expected separated text in {form.encoding} at {path}, found: {reason}; give its {remedy}."
         raise InputError(message) from error
     _check_separated(path, names)
@@ -232,8 +239,17 @@ def _read_text(path: Path, form: TableFormat, bad: BadRows) -> Rows:
     return rows.keep(_not_blank(table))
 
 
+def _check_utf_8(path: Path) -> None:
+    """Raise UnicodeDecodeError for a file in another encoding; the reader of fields would print a traceback too."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with pa.input_stream(str(path), compression="detect") as file:
+        while piece := file.read(_PIECE):
+            decoder.decode(piece)
+    decoder.decode(b"", final=True)
+
+
 def _header(path: Path, form: TableFormat) -> list[str]:
-    encoding = "utf-8-sig" if form.encoding.lower() in {"utf-8", "utf8"} else form.encoding
+    encoding = "utf-8-sig" if form.encoding.lower() in _UTF_8 else form.encoding
     unpacked = pa.input_stream(str(path), compression="detect")
     with io.TextIOWrapper(unpacked, encoding=encoding, newline="") as file:
         return next(csv.reader(file, delimiter=form.separator, quotechar=form.quote), [])

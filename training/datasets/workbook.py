@@ -5,6 +5,7 @@ the days since 1899-12-30; which cells hold times only their format says, so the
 """
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,12 @@ from schemas.errors import InputError
 _MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _CHUNK: Final = 1 << 20
+_MOST_COLUMNS: Final = 16_384
+_BROKEN: Final = (
+    *(zipfile.BadZipFile, zlib.error, RuntimeError),  # the archive: broken, encrypted, or packed in an unknown way
+    *(expat.ExpatError, ET.ParseError, LookupError, ValueError),
+    *(OSError, EOFError),
+)
 _ROW, _CELL, _VALUE, _TEXT, _ITEM, _SOUND = (f"{_MAIN} {tag}" for tag in ("row", "c", "v", "t", "si", "rPh"))
 
 Row = list[str | None]
@@ -34,7 +41,7 @@ def read_sheet(path: Path) -> Iterator[Row]:
             with book.open(_first_sheet(book)) as file:
                 for row in _parsed(file, _ROW):
                     yield _filled(row, shared)
-    except (zipfile.BadZipFile, expat.ExpatError, ET.ParseError, OSError, EOFError, LookupError, ValueError) as error:
+    except _BROKEN as error:
         message = (
             f"Expected a whole .xlsx workbook at {path}, found: {error}; copy it again, or save it as .csv in a "
             "spreadsheet program."
@@ -137,4 +144,7 @@ def _column(reference: str | None, otherwise: int) -> int:
         if not letter.isalpha():
             break
         place = place * 26 + ord(letter) - ord("A") + 1
+    if place > _MOST_COLUMNS:
+        message = f"cell {reference} beyond the last column"
+        raise LookupError(message)
     return place - 1

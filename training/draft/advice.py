@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from stream_app.kernel.layout import Layout
 from training.draft.draft import Drafted
+from training.report.meaning import days
 
 
 def found(drafted: Drafted) -> Iterator[str]:
@@ -13,7 +14,7 @@ def found(drafted: Drafted) -> Iterator[str]:
         f"Found {len(survey.kind):,} transactions of {survey.customers:,} customers over {survey.days:.0f} days, "
         f"{len(survey.kinds):,} types, {len(spec.attributes)} attributes. {span.told}"
     )
-    tasks = ", ".join(f"{item.name} ({item.label}, {item.horizon_days:g} days)" for item in spec.tasks)
+    tasks = ", ".join(f"{item.name} ({item.label}, {days(item.horizon_days)})" for item in spec.tasks)
     row = Layout(spec).row_width * 4
     yield f"Drafted {len(spec.types)} types, {len(spec.rules)} rules, a row of {row:,} bytes, and the tasks {tasks}."
 

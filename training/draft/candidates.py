@@ -8,6 +8,7 @@ import numpy as np
 from schemas.spec import Band, Condition, Task
 from training.draft.horizons import carried, history, nearest
 from training.draft.survey import Rhythm
+from training.report.meaning import days
 
 CHURN, VALUE, NEXT = "churn", "value", "next_behaviour"
 _TRIED: Final = 4
@@ -72,7 +73,7 @@ class Span:
     def told(self) -> str:
         """Return how horizons are chosen."""
         if self.fixed:
-            return f"All horizons are {self.fixed} days, as asked for."
+            return f"All horizons are {days(self.fixed)}, as asked for."
         if self.too_short:
             return f"{self.too_short[0].upper()}{self.too_short[1:]}: no task can be learned from it."
         gaps = "Nobody acts on two days"

@@ -10,6 +10,7 @@ from schemas.spec import Rule, Task
 from training.draft.candidates import Candidate, Question
 from training.draft.trial import Tally
 from training.labels import NONE
+from training.report.meaning import days
 
 _TIMES: Final = 3.0
 """An alert is for a customer whose odds are so many times those of the average one."""
@@ -35,9 +36,9 @@ def choose(question: Question, tried: Iterable[tuple[Candidate, Tally]]) -> Chos
     for candidate, tally in tried:
         low, high = candidate.shares
         if tally.shortage:
-            refused[f"with {candidate.task.horizon_days:g} days, {tally.shortage}"] = None
+            refused[f"with {days(candidate.task.horizon_days)}, {tally.shortage}"] = None
         elif not low <= tally.share <= high:
-            refused[f"with {candidate.task.horizon_days:g} days, {tally.share:.1%} yes"] = None
+            refused[f"with {days(candidate.task.horizon_days)}, {tally.share:.1%} yes"] = None
         else:
             before = f" Tried before: {'; '.join(refused)}." if refused else ""
             return Chosen(candidate.task, (candidate.note + before).strip(), tally)

@@ -38,7 +38,7 @@ def findings(folder: Folder, spec: Spec) -> Iterator[Finding]:
     static = [*_attributes(folder.customers, spec), *_outcomes(folder, spec)]
     yield from static
     if not any(item.wrong for item in static):
-        yield from _labels(folder, spec)
+        yield from _labels(folder, spec, survey.days)
 
 
 def _types(survey: Survey, spec: Spec) -> Iterator[Finding]:
@@ -125,7 +125,7 @@ def _no_classes(task: Task, spec: Spec, values: Iterable[str]) -> list[str]:
     return [value for value in values if value not in spec.classes(task)] if task.kind == "multiclass" else []
 
 
-def _labels(folder: Folder, spec: Spec) -> Iterator[Finding]:
+def _labels(folder: Folder, spec: Spec, days: float) -> Iterator[Finding]:
     ground = Ground.of(sampled(folder), spec)
     if ground.log.refused:
         told = ", ".join(f"{count:,} for {reason}" for reason, count in ground.log.refused.items())
@@ -133,7 +133,9 @@ def _labels(folder: Folder, spec: Spec) -> Iterator[Finding]:
     samples = attempt(ground, spec)
     for tally in tallies(ground, spec, samples).values():
         if tally.shortage:
-            yield Finding(_short(tally), wrong=not tally.varied and tally.scale == 1.0)
+            # Of a sample of customers, only a horizon beyond the log is sure to leave all of them without labels.
+            sure = tally.scale == 1.0 or (not tally.rows and tally.task.horizon_days > days)
+            yield Finding(_short(tally), wrong=sure and not tally.varied)
     for leak in telling(ground, spec, samples):
         yield Finding(
             f"Input {leak.feature} alone tells the label of task {leak.task} (association {leak.strength:.3f}): "

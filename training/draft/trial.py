@@ -29,6 +29,7 @@ _RARE: Final = 0.999
 _MOST_EVENT_ROWS: Final = 20_000
 _LEAST_POSITIVE: Final = 0.02
 _SEED: Final = 1
+_NAMED: Final = 4
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ class Tally:
             return f"only {self.answers[MORE]:,} of {self.rows:,} rows are above 0"
         enough = [answer for answer, count in self.customers.items() if count * self.scale >= FEWEST_CUSTOMERS]
         if MORE not in enough and len(enough) < 2:  # noqa: PLR2004  (two make a choice)
-            told = ", ".join(f"{count:,} {answer}" for answer, count in self.customers.items())
-            return f"customers by answer: {told}; at least {FEWEST_CUSTOMERS} of two answers are needed"
+            return (
+                f"customers by answer: {_most(self.customers)}; at least {FEWEST_CUSTOMERS} of two answers are needed"
+            )
         if self.scale > 1.0:  # training will see more
             return ""
         empty = [name for name, count in zip(SHARES, self.sides, strict=True) if not count]
@@ -119,6 +121,13 @@ def unusual(spec: Spec, samples: Samples) -> float:
     """Return the z-score that one in a thousand transactions exceeds; NaN without event rows."""
     events = samples.features[samples.rows.kind == EVENT, Layout(spec).column["amount_z"]]
     return float(np.quantile(events, _RARE)) if len(events) else float("nan")
+
+
+def _most(customers: Mapping[str, int]) -> str:
+    """Return how many customers gave which answer, the most frequent first, as far as a person reads."""
+    ranked = sorted(customers.items(), key=lambda item: -item[1])
+    told = ", ".join(f"{count:,} {answer}" for answer, count in ranked[:_NAMED])
+    return told + (f" and {len(ranked) - _NAMED} more" if len(ranked) > _NAMED else "")
 
 
 def _tally(samples: Samples, parts: Split, spec: Spec, index: int) -> Tally:

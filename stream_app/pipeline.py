@@ -30,6 +30,8 @@ def score_part(part: Batch | Control, chunk: Chunk, scorer: Scorer, emission: Em
     values = encode.six_decimals(scorer.predict(read.features))
     fired = alerts.fire(batch, read, residents.matrix, values, scorer.rules)
     residents.mark_changed(places)
+    if not emission.wanted:
+        return []
     scores = scorer.encode(batch, read, values, chunk)
     emission.scores.append(scores)
     emission.alerts += encode.alerts(fired, scores, chunk)
@@ -37,7 +39,9 @@ def score_part(part: Batch | Control, chunk: Chunk, scorer: Scorer, emission: Em
 
 
 def finish(emission: Emission, rejections: list[Rejection], chunk: Chunk) -> Emission:
-    """Return the emission with the dead letters, in log order."""
+    """Return the emission with the dead letters, in log order, where they are wanted."""
+    if not emission.wanted:
+        return emission
     rejections.sort(key=lambda rejection: rejection.record)
     emission.dead_letters = encode.dead_letters(rejections, chunk)
     return emission

@@ -23,6 +23,7 @@ class Emission:
         dead_letters: in log order.
         unknown_types: how many transactions had a type that the spec does not know.
         unknown_values: how many attributes or values of customer records the spec does not know.
+        wanted: whether messages are made. Where all has left before, only the rows are; alert memory is in them.
     """
 
     scores: list[Scores] = field(default_factory=list)
@@ -30,11 +31,12 @@ class Emission:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     unknown_types: int = 0
     unknown_values: int = 0
+    wanted: bool = True
 
     @classmethod
-    def of(cls, decoded: Decoded) -> "Emission":
+    def of(cls, decoded: Decoded, *, wanted: bool = True) -> "Emission":
         """Return the emission of a chunk that nothing has been computed for."""
-        return cls(unknown_types=decoded.unknown_types, unknown_values=decoded.unknown_values)
+        return cls(unknown_types=decoded.unknown_types, unknown_values=decoded.unknown_values, wanted=wanted)
 
 
 class Scorer:

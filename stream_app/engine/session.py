@@ -153,7 +153,7 @@ class Session:
         if first in self._holding.recovery.poison:
             return self._work.reject(part), 1
         try:
-            return await self._work.score(part)
+            return await self._work.score(part, wanted=first >= self._progress.committed)
         except RefusedError as error:
             if error.offset == first:  # nothing of this part has touched a row
                 await self._drain()

@@ -85,17 +85,18 @@ class PartitionWork:
         """Return whether so many rows are unwritten that they must be written first."""
         return self.residents.changed > BEHIND_ROWS
 
-    async def score(self, part: Chunk) -> tuple[Emission, int]:
+    async def score(self, part: Chunk, *, wanted: bool = True) -> tuple[Emission, int]:
         """Take a part of a chunk in; return what it gives, and how many records were taken.
 
-        All are, but where ticks change more rows than may be written at once: then it stops before a tick.
+        All are, but where ticks change more rows than may be written at once: then it stops before a tick. Messages
+        are made only where they are ``wanted``.
 
         Raises:
             LostWritesError: the store is not as we left it.
             RefusedError: an activate names a bundle that is not here or has another layout.
         """
         decoded = decode(part, self.scorer.vocabulary)
-        emission, rejections = Emission.of(decoded), list(decoded.rejections)
+        emission, rejections = Emission.of(decoded, wanted=wanted), list(decoded.rejections)
         taken = len(part.offsets)
         for item in decoded.parts:
             if isinstance(item, Control) and item.record and self.behind:

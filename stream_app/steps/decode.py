@@ -14,6 +14,7 @@ from schemas.accepted import (
     LARGEST_AMOUNT,
     LATEST_MS,
     MOST_AHEAD_MS,
+    NO_OFFSET_MS,
     NO_RECORD_TIME,
     Reason,
     Rejection,
@@ -27,7 +28,8 @@ from schemas.messages import Activate, Customer, Forget, Tick, Transaction
 from schemas.spec import Attribute, Spec
 from stream_app.kernel import kernel
 from stream_app.steps.ids import id_hashes, odd_ids
-from stream_app.steps.stages import Batch, Chunk, Control, Decoded
+from stream_app.steps.plain import Columns, Scanner
+from stream_app.steps.stages import Batch, Chunk, Control, Decoded, merged
 
 _TOLD: Final = 10**30
 """Numbers above it are not spelled out: whole numbers of a record may be too large for a float."""
@@ -43,6 +45,11 @@ class Vocabulary:
     """What decoding needs to know of a spec."""
 
     spec: Spec
+
+    @cached_property
+    def scanner(self) -> Scanner:
+        """Return what takes plain transactions without a message for each."""
+        return Scanner.of(self.spec)
 
     @cached_property
     def other(self) -> int:
@@ -64,33 +71,22 @@ class Vocabulary:
         }
 
 
-@dataclass
-class _Found:
-    """What a pass over the records gathers."""
-
-    records: list[int] = field(default_factory=list)
-    messages: list[Transaction | Customer | Forget] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
-    parts: list[Batch | Control] = field(default_factory=list)
-    unknown_types: int = 0
-    unknown_values: int = 0
-
-
 def decode(chunk: Chunk, vocabulary: Vocabulary) -> Decoded:
     """Return the batches and controls of a chunk and what it refuses; never raises for what a record holds."""
-    found = _Found()
-    for record, value in enumerate(chunk.values):
+    found = _Pass(chunk, vocabulary, vocabulary.scanner.columns(chunk))
+    for record in np.flatnonzero(~found.plain.taken).tolist():
+        value = chunk.values[record]
         message = codec.decode(value) if value is not None else _tombstone(chunk.keys[record])
         if isinstance(message, _ITEMS):
             found.records.append(record)
             found.messages.append(message)
         elif isinstance(message, _CONTROLS):
-            _close(found, chunk, vocabulary)
-            _control(found, record, message, int(chunk.record_times[record]))
+            found.close(record)
+            found.control(record, message)
         else:
             reason, detail = message
             found.rejections.append(Rejection(record, reason, detail))
-    _close(found, chunk, vocabulary)
+    found.close(len(chunk.values))
     found.rejections.sort(key=lambda rejection: rejection.record)
     return Decoded(found.parts, found.rejections, found.unknown_types, found.unknown_values)
 
@@ -127,34 +123,74 @@ def _tombstone(key: bytes | None) -> Forget | codec.Refusal:
         return Reason.ID, "expected the customer's id in UTF-8 as the key of a tombstone, found other bytes"
 
 
-def _control(found: _Found, record: int, message: Tick | Activate, record_time: int) -> None:
-    problem = time_problem(epoch_ms(message.time), record_time) if isinstance(message, Tick) else None
-    if problem:
-        found.rejections.append(Rejection(record, Reason.TIME, problem))
-    else:
-        found.parts.append(Control(record, message))
+@dataclass
+class _Pass:
+    """A pass over the records of a chunk, and what it gathers.
 
+    Attributes:
+        chunk: whose records they are.
+        vocabulary: what decoding needs to know.
+        plain: the records that are taken without a message.
+        start: the first record that is in no part yet.
+        records: of the other ones since then, those that gave a message.
+        messages: these.
+        rejections: of the whole chunk.
+        parts: of the whole chunk.
+    """
 
-def _close(found: _Found, chunk: Chunk, vocabulary: Vocabulary) -> None:
-    """Turn the messages gathered so far into a batch."""
-    if not found.messages:
-        return
-    columns = _Columns(found.records, found.messages, chunk, vocabulary)
-    refused = list(columns.refused())
-    if refused:
-        found.rejections += refused
+    chunk: Chunk
+    vocabulary: Vocabulary
+    plain: Columns
+    start: int = 0
+    records: list[int] = field(default_factory=list)
+    messages: list[Transaction | Customer | Forget] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    parts: list[Batch | Control] = field(default_factory=list)
+    unknown_types: int = 0
+    unknown_values: int = 0
+
+    def control(self, record: int, message: Tick | Activate) -> None:
+        """Take a control, before which all has been turned into a batch."""
+        problem = None
+        if isinstance(message, Tick):
+            problem = time_problem(epoch_ms(message.time), int(self.chunk.record_times[record]))
+        if problem:
+            self.rejections.append(Rejection(record, Reason.TIME, problem))
+        else:
+            self.parts.append(Control(record, message))
+
+    def close(self, upto: int) -> None:
+        """Turn the records before ``upto`` that are in no part yet into a batch."""
+        start, self.start = self.start, upto
+        attributes = len(self.vocabulary.spec.attributes)
+        batch, unknown = self.vocabulary.scanner.batch(self.plain, self.chunk, start, upto, attributes)
+        self.unknown_types += unknown
+        columns = self._accepted()
+        if columns is not None:
+            other = columns.batch()
+            batch = merged(batch, other) if len(batch.op) else other
+            self.unknown_types += columns.unknown_types
+            self.unknown_values += columns.unknown_values
+        if len(batch.op):
+            self.parts.append(batch)
+
+    def _accepted(self) -> "_Messages | None":
+        """Return the messages gathered so far that are accepted, if there are any."""
+        records, messages, self.records, self.messages = self.records, self.messages, [], []
+        if not messages:
+            return None
+        columns = _Messages(records, messages, self.chunk, self.vocabulary)
+        refused = list(columns.refused())
+        if not refused:
+            return columns
+        self.rejections += refused
         bad = {rejection.record for rejection in refused}
-        keep = [k for k, record in enumerate(found.records) if record not in bad]
-        records, messages = [found.records[k] for k in keep], [found.messages[k] for k in keep]
-        columns = _Columns(records, messages, chunk, vocabulary)
-    found.records, found.messages = [], []
-    if columns.messages:
-        found.parts.append(columns.batch())
-        found.unknown_types += columns.unknown_types
-        found.unknown_values += columns.unknown_values
+        keep = [k for k, record in enumerate(records) if record not in bad]
+        records, messages = [records[k] for k in keep], [messages[k] for k in keep]
+        return _Messages(records, messages, self.chunk, self.vocabulary) if messages else None
 
 
-class _Columns:
+class _Messages:
     """Messages as columns, first to be checked, then to be handed on."""
 
     def __init__(
@@ -176,11 +212,11 @@ class _Columns:
 
     def _fill_transactions(self) -> None:
         rows, spec = self.transactions, self.vocabulary.spec
-        times = [row.time if type(row.time) is int else epoch_ms(row.time) for row in rows]
-        try:
-            self.time_ms[self.place] = times
-        except OverflowError:
-            self.time_ms[self.place] = [epoch_ms(time) for time in times]
+        near = (
+            row.time if type(row.time) is int and NO_OFFSET_MS < row.time < -NO_OFFSET_MS else epoch_ms(row.time)
+            for row in rows
+        )
+        self.time_ms[self.place] = np.fromiter(near, np.int64, len(rows))
         amount = np.array([row.amount for row in rows], np.float64)
         balance = np.array([row.balance for row in rows], np.float64)  # None becomes NaN
         self.names = [row.transaction_id.encode() for row in rows]

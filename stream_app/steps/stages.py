@@ -4,6 +4,7 @@ n is the number of items of a batch, m the number of those that are scored.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,29 @@ class Batch:
     balance: NDArray[np.float64]
     id_hash: Whole
     attributes: NDArray[np.float64]
+
+
+def merged(first: Batch, second: Batch) -> Batch:
+    """Return the items of two batches of one chunk in log order; only the second may have customer records."""
+    order = np.argsort(np.concatenate([first.record, second.record]), kind="stable")
+    places = order.tolist()
+    customers, transaction_ids = first.customers + second.customers, first.transaction_ids + second.transaction_ids
+
+    def column(name: str) -> Any:  # noqa: ANN401  (an array of the type of the batch's)
+        return np.concatenate([getattr(first, name), getattr(second, name)])[order]
+
+    return Batch(
+        record=column("record"),
+        op=column("op"),
+        customers=[customers[k] for k in places],
+        transaction_ids=[transaction_ids[k] for k in places],
+        time_ms=column("time_ms"),
+        kind=column("kind"),
+        amount=column("amount"),
+        balance=column("balance"),
+        id_hash=column("id_hash"),
+        attributes=second.attributes,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -341,8 +341,40 @@ def apply_customer(s: RowMatrix, hour: int, values: FloatArray, plan: Plan) -> N
 
 
 @njit(error_model="numpy")
-def read_sums(ring: RowMatrix, newest: int, now: int, windows: NDArray[np.int64], o: RowMatrix) -> None:
-    """Write the sums of a ring over windows that end with tile ``now`` into every third column, newest tile first.
+def read_sums(rings: RowMatrix, slots: int, newest: int, now: int, windows: NDArray[np.int64], o: RowMatrix) -> None:
+    """Write the sums of three rings over windows that end with tile ``now`` into three columns a window.
+
+    Tiles are added newest first, the three sums side by side: each waits for its own additions only.
+
+    Args:
+        rings: three rings of numbers, one behind the other; tile k of each stands at k modulo its length.
+        slots: their length.
+        newest: the newest tile in them.
+        now: the tile of reading.
+        windows: lengths in tiles, ascending.
+        o: the columns from the first window's on.
+    """
+    first_sum = 0.0
+    second_sum = 0.0
+    third_sum = 0.0
+    tile = newest
+    j = newest % slots
+    for w in range(len(windows)):
+        first = max(now - windows[w] + 1, newest - slots + 1)
+        while tile >= first:
+            first_sum += wide(rings[j])
+            second_sum += wide(rings[j + slots])
+            third_sum += wide(rings[j + 2 * slots])
+            j = slots - 1 if j == 0 else j - 1
+            tile -= 1
+        o[3 * w] = first_sum
+        o[3 * w + 1] = second_sum
+        o[3 * w + 2] = third_sum
+
+
+@njit(error_model="numpy")
+def read_largest(ring: RowMatrix, newest: int, now: int, windows: NDArray[np.int64], o: RowMatrix) -> None:
+    """Write the largest tile of a ring over windows that end with tile ``now``, a column a window.
 
     Args:
         ring: one number a tile; tile k stands at k modulo its length.
@@ -351,22 +383,6 @@ def read_sums(ring: RowMatrix, newest: int, now: int, windows: NDArray[np.int64]
         windows: lengths in tiles, ascending.
         o: the columns from the first window's on.
     """
-    slots = len(ring)
-    total = 0.0
-    tile = newest
-    j = newest % slots
-    for w in range(len(windows)):
-        first = max(now - windows[w] + 1, newest - slots + 1)
-        while tile >= first:
-            total += wide(ring[j])
-            j = slots - 1 if j == 0 else j - 1
-            tile -= 1
-        o[3 * w] = total
-
-
-@njit(error_model="numpy")
-def read_largest(ring: RowMatrix, newest: int, now: int, windows: NDArray[np.int64], o: RowMatrix) -> None:
-    """Write the largest tile of a ring over windows that end with tile ``now``; arguments as in ``read_sums``."""
     slots = len(ring)
     top = 0.0
     tile = newest
@@ -384,13 +400,9 @@ def read_largest(ring: RowMatrix, newest: int, now: int, windows: NDArray[np.int
 def read_windows(s: RowMatrix, hour: int, hours: NDArray[np.int64], days: NDArray[np.int64], o: RowMatrix) -> int:
     """Write count, in, out and largest amount of each window that ends with this tile; return the next column."""
     newest = int(s[CLOCK])
-    for part in range(3):
-        start = HOUR_RING + part * HOURS
-        read_sums(s[start : start + HOURS], newest, hour, hours, o[part:])
+    read_sums(s[HOUR_RING:DAY_RING], HOURS, newest, hour, hours, o)
     q = 3 * len(hours)
-    for part in range(3):
-        start = DAY_RING + part * DAYS
-        read_sums(s[start : start + DAYS], newest // 24, hour // 24, days, o[q + part :])
+    read_sums(s[DAY_RING:DECAYED], DAYS, newest // 24, hour // 24, days, o[q:])
     q += 3 * len(days)
     read_largest(s[DAY_RING + 3 * DAYS : DECAYED], newest // 24, hour // 24, days, o[q:])
     return q + len(days)
@@ -539,7 +551,10 @@ def read_attributes(
             b += 2
         else:
             for level in range(levels[a]):
-                flags[p + level] = 1.0 if int(facts[b]) == level + 1 else 0.0
+                flags[p + level] = 0.0
+            known = int(facts[b])
+            if known > 0:
+                flags[p + known - 1] = 1.0
             p += levels[a]
             b += 1
     for k in range(q, len(o)):

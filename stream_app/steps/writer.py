@@ -138,9 +138,11 @@ def _write(buffer, starts, program, texts, numbers):  # type: ignore[no-untyped-
             k += 1
             if what == 0 or what == 4:  # literal, choice
                 chosen = column if what == 0 else more + integers[i, column]
-                for j in range(literal_ends[chosen], literal_ends[chosen + 1]):
-                    buffer[w] = literals[j]
-                    w += 1
+                first = literal_ends[chosen]
+                length = literal_ends[chosen + 1] - first
+                for j in range(length):
+                    buffer[w + j] = literals[first + j]
+                w += length
             elif what == 1:  # text
                 content, ends = contents[column], text_ends[column]
                 for j in range(ends[i - 1] if i > 0 else 0, ends[i]):

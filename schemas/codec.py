@@ -33,6 +33,8 @@ def decode(value: bytes) -> Record | Refusal:
     """Return the message in a record's value, or why it holds none."""
     if len(value) > _SHALLOW_BYTES and _is_deep(value):
         return Reason.MALFORMED, f"expected at most {DEEPEST} levels, found a record that nests deeper"
+    if not value.isascii() and not _is_text(value):  # also in fields that nobody reads, which decoders pass over
+        return Reason.MALFORMED, "expected text in UTF-8, found other bytes"
     try:
         return _transaction.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -54,11 +56,21 @@ def _is_deep(value: bytes) -> bool:
     """Return whether a value nests deeper than allowed; brackets inside strings do not count."""
     if value.count(b"{") + value.count(b"[") <= DEEPEST:
         return False
-    depth = deepest = 0
+    depth = 0
     for character in _STRING.sub(b"", value):
         depth += (character in b"{[") - (character in b"}]")
-        deepest = max(deepest, depth)
-    return deepest > DEEPEST
+        if depth > DEEPEST:
+            return True
+    return False
+
+
+def _is_text(value: bytes) -> bool:
+    """Return whether a value is UTF-8."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decode_kind(value: bytes) -> Record | Refusal:

@@ -44,8 +44,7 @@ def records(count: int, customers: int = 800, seed: int = 1) -> list[tuple[bytes
     for number in range(count):
         time += rng.randrange(_STEP_MS)
         name = f"c-{rng.randrange(customers)}"
-        record = _record(rng, number, name, time)
-        found.append((name.encode(), record if record is None or isinstance(record, bytes) else as_value(record)))
+        found.append((name.encode(), as_value(record(rng, number, name, time))))
     return found
 
 
@@ -75,7 +74,8 @@ def write_log(path: Path, rows: list[tuple[bytes | None, bytes | None]], partiti
     return path
 
 
-def _record(rng: random.Random, number: int, name: str, time: int) -> dict[str, Any] | bytes | None:
+def record(rng: random.Random, number: int, name: str, time: int) -> dict[str, Any] | bytes | None:
+    """Return a record of a customer, of any kind; the number makes its transaction another than all before."""
     at = {"customer_id": name, "time": time - rng.choice([0, 0, 0, 0, 86_400_000])}
     kind = rng.random()
     if kind < 0.02:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,14 @@ def test_unknown_fields_are_ignored() -> None:
 )
 def test_what_is_no_json_object_is_malformed(value: bytes) -> None:
     assert refused(value)[0] == Reason.MALFORMED
+
+
+@pytest.mark.parametrize("field", [b'"unheard":"\xff"', b'"unheard\xc3":1', b'"product_id":"\xed\xa0\x80"'])
+@pytest.mark.parametrize("record", [transaction(), customer()], ids=["transaction", "customer"])
+def test_bytes_that_are_no_text_are_refused_also_where_nobody_reads_them(record: dict[str, Any], field: bytes) -> None:
+    value = (as_value(record) or b"")[:-1] + b"," + field + b"}"
+
+    assert refused(value) == (Reason.MALFORMED, "expected text in UTF-8, found other bytes")
 
 
 @pytest.mark.parametrize("name", ["Transaction", "", "transactions", None, 1, ["tick"], {}])

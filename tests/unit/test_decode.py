@@ -88,6 +88,16 @@ def test_bytes_that_are_no_json_object_are_malformed(value: bytes) -> None:
     assert reasons(value) == [Reason.MALFORMED]
 
 
+@pytest.mark.parametrize("time", [-(1 << 62), 1 - (1 << 62), 1 << 62, -(1 << 63), (1 << 63) - 1, 10**40])
+def test_what_is_told_of_a_time_does_not_depend_on_its_neighbours(time: int) -> None:
+    alone = decoded(transaction(time=time)).rejections
+    beside = decoded(transaction(time=time), transaction(time=1 << 70), transaction(time="2023-11-14")).rejections
+
+    assert [rejection.reason for rejection in alone] == [Reason.TIME]
+    assert "without" not in alone[0].detail
+    assert beside[0] == alone[0]
+
+
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "nan", "1e999"])
 @pytest.mark.parametrize("field", ["amount", "balance"])
 def test_what_is_no_number_in_json_is_malformed(field: str, word: str) -> None:

@@ -1,13 +1,17 @@
 """The verb `data`: what it writes, says and refuses."""
 
 import argparse
+import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from schemas.errors import OutputError
 from stream_app.offline.folder import read_folder
+from tests.docs import walkthrough
 from tests.kit import banksim
+from tests.kit.compose import ROOT
 from training.datasets.cli import register
 
 RETAIL = Path(__file__).parents[1] / "data" / "online_retail_sample.csv"
@@ -61,6 +65,40 @@ def test_csv_takes_quotes_day_numbers_attributes_and_outcomes(tmp_path: Path) ->
     assert folder.customers.num_rows == 60
     assert [(item.name, item.is_input) for item in folder.spec.attributes] == [("age_band", False), ("gender", False)]
     assert folder.spec.utc_offset_minutes == 120
+
+
+def test_the_command_of_the_readme_imports_a_bank_s_card_payments_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = banksim.write(tmp_path / "banksim.csv", customers=40, seed=6)  # of one the age is unknown, "U"
+    _, _, *arguments = shlex.split(walkthrough.commands((ROOT / "README.md").read_text(encoding="utf-8"))[0])
+    monkeypatch.chdir(tmp_path)
+
+    code = run(*arguments)
+
+    lines = [line.replace("'", "").split(",") for line in source.read_text(encoding="utf-8").splitlines()[1:]]
+    days = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=int(line[0])) for line in lines]
+    folder = read_folder(tmp_path / "payments")
+    assert code == 0
+    assert folder.transactions.select(["transaction_id", "customer_id", "time", "amount", "type"]).to_pylist() == [
+        {
+            "transaction_id": f"row-{row}",
+            "customer_id": line[1],
+            "time": day,
+            "amount": -float(line[8]),
+            "type": line[7],
+        }
+        for row, (line, day) in enumerate(zip(lines, days, strict=True), start=2)
+    ]
+    assert folder.transactions["counterparty"].to_pylist() == [line[5] for line in lines]
+    assert "U" in {line[2] for line in lines}
+    known = {row["customer_id"]: (row["age_band"], row["gender"]) for row in folder.customers.to_pylist()}
+    assert known == {line[1]: (line[2], line[3]) for line in lines}
+    assert folder.outcomes is not None
+    told = [(line[1], "fraud", day, "1") for line, day in zip(lines, days, strict=True) if line[9] == "1"]
+    assert [tuple(row.values()) for row in folder.outcomes.to_pylist()] == told
+    attributes = {item.name: item.is_input for item in folder.spec.attributes}
+    assert (folder.spec.currency, attributes) == ("EUR", {"age_band": False, "gender": False})
 
 
 def test_csv_takes_debit_credit_and_marks(tmp_path: Path) -> None:

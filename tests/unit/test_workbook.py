@@ -1,5 +1,6 @@
 """The first sheet of an .xlsx workbook, cell by cell."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,38 @@ def test_a_sheet_larger_than_a_piece_is_read_whole(tmp_path: Path) -> None:
     read = list(read_sheet(write_workbook(tmp_path / "b.xlsx", [[f"article {one}", one * 0.5] for one in numbers])))
 
     assert read == [[f"article {one}", repr(one * 0.5)] for one in numbers]
+
+
+def packed(whole: Path, path: Path) -> bytearray:
+    """Pack a workbook as spreadsheet programs do, and return its bytes."""
+    with zipfile.ZipFile(whole) as parts, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book:
+        for name in parts.namelist():
+            book.writestr(name, parts.read(name))
+    return bytearray(path.read_bytes())
+
+
+def test_whatever_byte_of_a_workbook_is_damaged_it_is_read_or_refused(tmp_path: Path) -> None:
+    whole = write_workbook(tmp_path / "whole.xlsx", [[f"a{number}", number * 0.5] for number in range(40)])
+    good = packed(whole, path := tmp_path / "damaged.xlsx")
+    assert list(read_sheet(path)) == list(read_sheet(whole))
+
+    refused = 0
+    for place in range(0, len(good), 3):
+        damaged = good.copy()
+        damaged[place] ^= 0x5A
+        path.write_bytes(damaged)
+        try:
+            list(read_sheet(path))
+        except InputError:
+            refused += 1
+    assert refused > len(good) / 12
+
+
+def test_a_cell_beyond_all_columns_is_refused_at_once(tmp_path: Path) -> None:
+    path = write_parts(tmp_path / "far.xlsx", sheet('<row><c r="ZZZZZZZ1"><v>3</v></c></row>'))
+
+    with pytest.raises(InputError, match="found: cell ZZZZZZZ1 beyond the last column; copy it again"):
+        list(read_sheet(path))
 
 
 def test_what_is_no_whole_workbook_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	"$$p" -c '$(FITS)' >/dev/null 2>&1 && command -v "$$p" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo walkthrough venv kafka test check bench clean
+.PHONY: help demo walkthrough venv kafka test check bench fuzz chaos clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '  make %-11s %s\n' "$$t" "$$d"; done
@@ -80,6 +80,12 @@ check: $(READY)  ## Check format, lint and types
 
 bench: $(READY)  ## Measure how many records a second the replay takes
 	$(PY) -m tests.bench.replay
+
+fuzz: $(READY)  ## Put a million mutated records through the codec and the pipeline (minutes); ARGS=--broker: through Kafka
+	$(PY) -m tests.fuzz $(ARGS)
+
+chaos: $(READY)  ## Play faults against real servers for ten minutes and prove that nothing is lost; SEED=n, ARGS=--short
+	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean:  ## Remove the environment and all caches
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

@@ -41,6 +41,8 @@ class Options:
     """Whether there are access rules: everybody may do everything but what a test denies. Needs SASL."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further settings of the broker."""
+    advertised: int | None = None
+    """The port that clients are told to come to, where it is not the one that it listens on: that of a proxy."""
 
     @property
     def sasl(self) -> bool:
@@ -75,11 +77,14 @@ def properties(options: Options, at: Ports, data: Path, pair: Path) -> Iterator[
         data: its folder.
         pair: a PEM file with its key and certificate, for TLS.
     """
-    outer = f"CLIENT://{ports.HOST}:{at.client},INTERNAL://{ports.HOST}:{at.internal}"
+    outer, told = (
+        f"CLIENT://{ports.HOST}:{client},INTERNAL://{ports.HOST}:{at.internal}"
+        for client in (at.client, options.advertised or at.client)
+    )
     yield from _SETTINGS.items()
     yield "controller.quorum.voters", f"1@{ports.HOST}:{at.controller}"
     yield "listeners", f"{outer},CONTROLLER://{ports.HOST}:{at.controller}"
-    yield "advertised.listeners", outer
+    yield "advertised.listeners", told
     yield "log.dirs", str(data)
     yield "listener.security.protocol.map", f"CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT,CLIENT:{options.security}"
     if options.sasl:

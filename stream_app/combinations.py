@@ -16,6 +16,8 @@ _BOUNDS: Final = {
     "flush_ms": (50, 60_000),
     "resident_rows": (1_000, 500_000_000),
     "session_timeout_ms": (1_000, 300_000),
+    "snapshot_minutes": (1, 100_000),
+    "snapshots_kept": (1, 10_000),
 }
 
 

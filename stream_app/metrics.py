@@ -30,6 +30,7 @@ class Metrics:
         self.lag = Gauge("foretell_lag", "records behind the end of the input", ["partition"], registry=registry)
         self.resident_rows = Gauge("foretell_resident_rows", "rows in memory", registry=registry)
         self.ready = Gauge("foretell_ready", "1 where the worker is ready", registry=registry)
+        self.snapshots = Counter("foretell_snapshots", "snapshots of partitions", ["outcome"], registry=registry)
         self.commit_s = Histogram("foretell_commit_seconds", "time of a commit", buckets=_SECONDS, registry=registry)
         self.flush_s = Histogram(
             "foretell_flush_seconds", "time of a write to the store", buckets=_SECONDS, registry=registry

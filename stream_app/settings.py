@@ -85,8 +85,11 @@ class Settings:
     commit_ms: int = _setting(50, "time between transactions; grows with the partitions held")
     flush_ms: int = _setting(1000, "time between writes of rows to Redis")
     resident_rows: int = _setting(1_000_000, "rows kept in memory, over all partitions")
-    session_timeout_ms: int = _setting(10_000, "after this long without a heartbeat another worker takes over")
+    session_timeout_ms: int = _setting(6_000, "after this long without a heartbeat another worker takes over")
     instance: str = _setting("", "static membership: a name that is this worker's alone")
+    snapshots: str = _setting("", "folder, the same for all workers, for snapshots of the rows (default: none)")
+    snapshot_minutes: int = _setting(60, "time between two snapshots of a partition")
+    snapshots_kept: int = _setting(3, "snapshots kept of a partition")
     web: str = _setting("127.0.0.1:8080", "where health and metrics are served, host:port")
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "least level that is logged")
     log_format: Literal["text", "json"] = _setting("text", "lines of text or of JSON")
@@ -193,11 +196,8 @@ def table() -> str:
         text = item.metadata["text"] + (": " + ", ".join(f"`{choice}`" for choice in choices) if choices else "")
         by_file = f", or `{variable(item.name)}{_FILE}`" if item.metadata["file"] else ""
         given = "none: a secret" if item.metadata["secret"] else f"`{flag(item.name)}`"
-        default = (
-            ""
-            if item.default in {"", None}
-            else f"`{str(item.default).lower() if item.default is False else item.default}`"
-        )
+        shown = str(item.default).lower() if item.default is False else item.default
+        default = "" if item.default in {"", None} else f"`{shown}`"
         lines.append(f"| `{variable(item.name)}`{by_file} | {given} | {default} | {text} |")
     return "\n".join(lines) + "\n"
 

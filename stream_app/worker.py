@@ -19,9 +19,12 @@ from stream_app.engine.engine import Engine
 from stream_app.engine.errors import OutOfStepError
 from stream_app.engine.ports import Fetched, Surroundings
 from stream_app.kafka_errors import sentence
+from stream_app.kernel.layout import Layout
 from stream_app.metrics import Metrics
 from stream_app.settings import Settings, SettingsError, variable
 from stream_app.shelf import Shelf
+from stream_app.snapshot.folder import Snapshots
+from stream_app.snapshot.keeper import Keeper
 from stream_app.source import KafkaSource
 from stream_app.store.connect import connect
 from stream_app.store.port import RowStore, StoreError, store_problems
@@ -62,8 +65,11 @@ class Worker:
         self.metrics = Metrics()
         self.source = KafkaSource(settings)
         self._stores = connect(settings)
-        around = Surroundings(settings, self.source, self._shelf, AlertDelivery(settings), self.metrics)
+        snapshots = _snapshots(settings, self._layout)
+        around = Surroundings(settings, self.source, self._shelf, AlertDelivery(settings), self.metrics, snapshots)
         self.engine = Engine(around, self._store)
+        every_s = 60.0 * settings.snapshot_minutes
+        self._keeper = Keeper(snapshots, every_s, settings.snapshots_kept, self.metrics) if snapshots else None
         self._state = "starting"
         self._problem = ""
         self._outside: list[str] = []
@@ -83,6 +89,8 @@ class Worker:
             await asyncio.sleep(AGAIN_S)
         _log.info("joins the group", extra={"group": self.settings.group, "bundle": self._shelf.first.short})
         self._looking = asyncio.create_task(self._keep_looking(), name="look")
+        if self._keeper is not None:
+            self._keeper.start(lambda: self.engine.partitions)
 
     async def fetch(self) -> list[Fetched]:
         """Return what has arrived; nothing where there is no room or Kafka does not answer. Never raises."""
@@ -113,6 +121,8 @@ class Worker:
             self._looking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._looking
+        if self._keeper is not None:
+            await self._keeper.stop()
         await self.engine.close()  # what matters is committed then; a server that is away must not hold us up
         rest = (self.source.stop(), asyncio.wait_for(self._stores.close(), STOP_S))
         _ = await asyncio.gather(*rest, return_exceptions=True)
@@ -231,3 +241,10 @@ class Worker:
 
     def _store(self, name: TopicPartition) -> RowStore:
         return self._stores.open(name.topic, name.partition, self._layout.hash, self._layout.row_width)
+
+
+def _snapshots(settings: Settings, layout: Layout) -> Snapshots | None:
+    """Return where snapshots stand; None where none are to be saved."""
+    if not settings.snapshots:
+        return None
+    return Snapshots(Path(settings.snapshots), settings.group, layout.hash, layout.row_width)

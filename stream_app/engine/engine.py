@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -11,6 +12,7 @@ from aiokafka import TopicPartition
 from stream_app.engine.holding import Holding
 from stream_app.engine.partition import Partition
 from stream_app.engine.ports import Fetched, Surroundings
+from stream_app.engine.recovery import Recovery
 from stream_app.engine.work import Kept
 from stream_app.store.port import RowStore
 
@@ -30,13 +32,17 @@ class Engine:
         """Own nothing yet. ``store`` opens the store of a partition."""
         self.partitions: dict[TopicPartition, Partition] = {}
         self._kept: dict[TopicPartition, Kept | None] = {}
+        self._recoveries = defaultdict[TopicPartition, Recovery](Recovery)
         self._room = asyncio.Event()
         self._around, self._store = around, store
         self._probing: asyncio.Task[None] | None = None
         self._closed = False
 
     async def assign(self, names: Iterable[TopicPartition]) -> None:
-        """Own these partitions from now on, and no others; none where everything is being let go."""
+        """Own these partitions from now on, and no others; none where everything is being let go.
+
+        What is known of a partition's failures outlasts a rebalance: a search for the record to blame goes on.
+        """
         if self._closed:
             return
         await self.revoke()
@@ -46,7 +52,10 @@ class Engine:
         kept, self._kept = self._kept, {}
         self.partitions = {
             name: Partition(
-                Holding(name, self._around, self._room, commit_s, rows, kept=kept.get(name)), self._store(name)
+                Holding(
+                    name, self._around, self._room, commit_s, rows, recovery=self._recoveries[name], kept=kept.get(name)
+                ),
+                self._store(name),
             )
             for name in names
         }

@@ -9,8 +9,9 @@ With each committed offset stands what the group began the partition with (``str
 """
 
 import asyncio
+import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiokafka import TopicPartition
@@ -24,8 +25,11 @@ from stream_app.engine.ports import Surroundings
 from stream_app.engine.work import Kept, PartitionWork
 from stream_app.residents import Residents
 from stream_app.scorer import Scorer
-from stream_app.store.port import Marker, RowStore
+from stream_app.snapshot.folder import Snapshots
+from stream_app.snapshot.restoring import begun_by, restore
+from stream_app.store.port import Marker, RowStore, Unfinished, UnfinishedError
 
+_log: Final = logging.getLogger(__name__)
 ASK_AGAIN: Final = 5
 ASK_AGAIN_S: Final = 0.3
 
@@ -103,6 +107,8 @@ async def open_partition(
     """
     await delivery.start()
     found = await _look(name, store, around)
+    if around.snapshots is not None and (found.first > found.needed or isinstance(found.marker, Unfinished)):
+        found = await _with_snapshot(found, store, around.snapshots, around.source.partitions())
     _check(found, around)
     first, partitions = around.shelf.first, around.source.partitions()
     beginning = found.beginning or Beginning(found.marker.bundle or first.sha256, found.began, partitions)
@@ -126,7 +132,7 @@ async def open_partition(
 async def _look(name: TopicPartition, store: RowStore, around: Surroundings) -> _Found:
     source = around.source
     committed = await source.committed(name)
-    marker = await store.take_over(secrets.token_hex(8))
+    marker = await _taken_over(store, around)
     for _ in range(ASK_AGAIN):
         if committed is not None or marker.flushed == 0:
             break
@@ -136,6 +142,32 @@ async def _look(name: TopicPartition, store: RowStore, around: Surroundings) -> 
     known = beginning or Beginning.of(await source.committed(TopicPartition(name.topic, 0)))
     partitions = marker.partitions or (known.partitions if known else 0)
     return _Found(name, marker, committed, beginning, partitions, *await source.bounds(name))
+
+
+async def _taken_over(store: RowStore, around: Surroundings) -> Marker:
+    """Take over the marker; where a worker was cut short while it restored the rows, go on from what that has left."""
+    try:
+        return await store.take_over(secrets.token_hex(8))
+    except UnfinishedError as error:
+        if around.snapshots is None or begun_by(error.marker) != "worker":
+            raise
+        return error.marker
+
+
+async def _with_snapshot(found: _Found, store: RowStore, snapshots: Snapshots, partitions: int) -> _Found:
+    """Restore the newest snapshot that the log continues, if there is one.
+
+    Raises:
+        UnfinishedError: there is none any more, and part of it stands in the store.
+    """
+    name, upto = found.name, min(found.committed.offset if found.committed else 0, found.end)
+    snapshot = await snapshots.newest(name, found.first, upto, partitions)
+    if snapshot is not None and found.partitions in {0, partitions}:
+        _log.warning("restores a snapshot", extra={"partition": name.partition, "flushed": snapshot.stamp.flushed})
+        return replace(found, marker=await restore(snapshot, store, found.marker, "worker", snapshots.apart))
+    if isinstance(found.marker, Unfinished):
+        raise UnfinishedError(found.marker, f"{name.topic}-{name.partition}")
+    return found
 
 
 def _check(found: _Found, around: Surroundings) -> None:
@@ -166,11 +198,18 @@ def _check(found: _Found, around: Surroundings) -> None:
     if found.first > found.needed:
         message = (
             f"Expected the log of {where} to reach back to offset {found.needed}, where the rows stand, found its "
-            f"first record at {found.first}: what rows must remember is gone from it; restore the store from a "
-            f"backup, or to do without those records stop all workers of the group and set the offset: "
+            f"first record at {found.first}: what rows must remember is gone from it; {_advice(around)}, or to do "
+            f"without those records stop all workers of the group and set the offset: "
             f"{_set_offset(found, around, found.first)}; or {begin_anew(name, settings.group)}"
         )
         raise RefusedError(message)
+
+
+def _advice(around: Surroundings) -> str:
+    """Return where rows could come from that the log no longer gives."""
+    if around.snapshots is None:
+        return "restore the store from a backup, or a snapshot with `foretell snapshot restore`"
+    return f"no snapshot in {around.snapshots.folder} is whole and as new as that; restore the store from a backup"
 
 
 def begin_anew(name: TopicPartition, group: str) -> str:

@@ -10,6 +10,7 @@ from stream_app.engine.delivery import AlertDelivery
 from stream_app.metrics import Metrics
 from stream_app.settings import Settings
 from stream_app.shelf import Shelf
+from stream_app.snapshot.folder import Snapshots
 from stream_app.steps.stages import Chunk
 
 
@@ -68,3 +69,4 @@ class Surroundings:
     shelf: Shelf
     alerts: AlertDelivery
     metrics: Metrics
+    snapshots: Snapshots | None = None

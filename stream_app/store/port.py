@@ -16,6 +16,7 @@ MOST_ROWS: Final = 100_000
 """In one write. Redis takes at most 2^20 arguments in a command and serves nobody else for about a second of these."""
 
 _FORMAT: Final = "1"
+_RESTORING: Final = b"restoring:"
 _OLDEST_REDIS: Final = 6
 
 
@@ -88,12 +89,38 @@ class Marker(NamedTuple):
                 return cls(owner, int(flushed), int(partitions), int(last), fingerprint, bundle, started)
         except ValueError:  # not as many fields, no numbers, or no text
             pass
+        if text.startswith(_RESTORING):
+            raise UnfinishedError(Unfinished(text.removeprefix(_RESTORING).decode()), where)
         message = (
             f"Expected a marker of format {_FORMAT} in {where}, found {text[:100]!r}: the rows are another version's, "
             "or something else has written there; use that version, or choose another FORETELL_GROUP, which takes the "
             "log in anew."
         )
         raise StoreError(message)
+
+
+class Unfinished(Marker):
+    """The marker of rows that are being restored from a snapshot: of another format, so that no worker takes them."""
+
+    def encode(self) -> bytes:
+        """Return the marker as the store keeps it."""
+        return _RESTORING + self.owner.encode()
+
+
+class UnfinishedError(StoreError):
+    """The rows are being restored, or a restore was cut short.
+
+    Attributes:
+        marker: that stands there.
+    """
+
+    def __init__(self, marker: Unfinished, where: str) -> None:
+        """Tell where."""
+        self.marker = marker
+        super().__init__(
+            f"Expected whole rows in {where}, found that they are being restored from a snapshot; wait until that has "
+            "ended, and if it was cut short, run `foretell snapshot restore` again."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What a demo tells at its end, and how it is asked for."""
 
+import dataclasses
 import shlex
 from pathlib import Path
 
@@ -71,6 +72,30 @@ def test_the_summary_tells_what_happened(tiny_bundle: Tiny) -> None:
     ]
     assert [part for part in wanted if part not in text] == []
     assert max(len(line) for line in text.partition("Try next")[0].splitlines()) <= 100
+
+
+def test_records_that_are_not_scored_are_accounted_for(tiny_bundle: Tiny) -> None:
+    bundle = tiny_bundle.bundle
+    text = told(plan(Path("out")), bundle)
+    assert "  scored          148; the other 1 tell facts of customers, which are taken in and not scored" in text
+    short = dataclasses.replace(outcome(bundle), scores=Agreement(147, 148, 0))
+    lines = summary.told(plan(Path("out")), ended(), short, 1.0)
+    assert "  scored          148" in lines, "what is missing is none of these"
+    assert "  as replayed     147 of 148 scores, 1 of 1 alerts, 1 of 1 dead letters, and not all is the same" in lines
+
+
+@pytest.mark.parametrize(("columns", "used"), [(80, 80), (20, 56), (300, 100)])
+def test_the_summary_keeps_to_the_terminal_and_goes_on_below_its_texts(
+    columns: int, used: int, tiny_bundle: Tiny
+) -> None:
+    found = outcome(tiny_bundle.bundle, "c1")
+    lines = summary.told(plan(Path("out")), ended("c1"), found, 1.0, columns)
+    text = lines[: lines.index("Try next")]
+    prose = [line for line in text if "ROC AUC" not in line and not line.startswith("  task ")]
+    assert used - 20 < max(len(line) for line in prose) <= used
+    begin = next(number for number, line in enumerate(text) if line.startswith("  latency "))
+    rest = text[begin + 1]
+    assert len(rest) - len(rest.lstrip()) == text[begin].index("p50")
 
 
 def test_the_quality_is_that_of_the_manifest(tiny_bundle: Tiny) -> None:

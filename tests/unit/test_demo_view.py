@@ -87,6 +87,36 @@ def test_the_view_fits_terminals_of_any_size(width: int, height: int, customers:
     assert len(lines) <= height
 
 
+@pytest.mark.parametrize(("width", "height"), [(110, 34), (80, 23), (56, 19)])
+def test_before_there_is_a_stream_each_phase_is_shown_and_how_far_it_is(width: int, height: int) -> None:
+    state = State("a bank", [f"phase {number}" for number in range(8)])
+    state.begin("phase 0", 20.0)
+    state.step("a part of it", 3, 4)
+    lines = shown(state, width, height)
+    text = "\n".join(lines)
+    assert [phase.title for phase in state.phases if f" {phase.title}" not in text] == []
+    assert "75%" in text
+    assert " 1 of 8, phase 0: a part of it" in lines[-1]
+    assert len(lines) <= height
+
+
+def test_on_a_terminal_of_the_usual_size_it_is_told_what_came_true() -> None:
+    lines = shown(happened("c1", "c2", "c3"), 80, 23)
+    assert sum("came true: did nothing" in line for line in lines) == 3
+    assert sum("churn_high" in line for line in lines) >= 1
+    assert " 3 of 3, stream it: 2,500 records/s" in lines[-1]
+
+
+def test_the_smallest_terminal_shows_as_many_customers_as_fit() -> None:
+    lines = shown(happened("c1", "c2", "c3"), 56, 19)
+    assert [name for name in ("c1", "c2", "c3") if any(f"─ {name} " in line for line in lines)] == ["c1", "c2"]
+
+
+def test_where_nobody_can_be_watched_nobody_is_announced() -> None:
+    assert "chosen by a replay" in "\n".join(shown(State("a bank", ["one"])))
+    assert "Nobody to watch" in "\n".join(shown(happened()))
+
+
 def test_a_view_of_nothing_yet_is_possible() -> None:
     assert any("simulate" in line for line in shown(State("a bank", ["simulate a bank"])))
 

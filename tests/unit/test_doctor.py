@@ -165,9 +165,9 @@ def test_the_brokers_limits_must_allow_the_settings() -> None:
         return bad(list(topics.broker_findings(names, settings)))
 
     assert found() == []
-    assert found(group_min_session_timeout_ms="10000", group_max_session_timeout_ms="10000") == []
-    assert found(group_min_session_timeout_ms="10001") == [(Level.FAIL, "session time-out")]
-    assert found(group_max_session_timeout_ms="9999") == [(Level.FAIL, "session time-out")]
+    assert found(group_min_session_timeout_ms="6000", group_max_session_timeout_ms="6000") == []
+    assert found(group_min_session_timeout_ms="6001") == [(Level.FAIL, "session time-out")]
+    assert found(group_max_session_timeout_ms="5999") == [(Level.FAIL, "session time-out")]
     assert found(transaction_max_timeout_ms="15000") == []
     assert found(transaction_max_timeout_ms="14999") == [(Level.FAIL, "transactions")]
     assert found("at_least_once", transaction_max_timeout_ms="14999") == []

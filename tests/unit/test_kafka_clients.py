@@ -204,7 +204,7 @@ def test_every_error_is_one_sentence(error: type[Exception]) -> None:
         (errors.MessageSizeTooLargeError("The message is 9 bytes"), "Expected the topic at a:1 to take a record"),
         (errors.UnsupportedVersionError(), "or set FORETELL_DELIVERY to at_least_once"),
         (errors.IncompatibleBrokerVersion("API 22"), "cannot do what was asked (IncompatibleBrokerVersion: API 22)"),
-        (errors.InvalidSessionTimeoutError(), "found 10000 ms; correct FORETELL_SESSION_TIMEOUT_MS"),
+        (errors.InvalidSessionTimeoutError(), "found 6000 ms; correct FORETELL_SESSION_TIMEOUT_MS"),
         (errors.InvalidTransactionTimeout(), "allow transactions of 15 s"),
         (errors.ProducerFenced(), "stop the other worker of group foretell"),
         (errors.KafkaError("odd"), "to do what was asked, found: KafkaError: odd; look into the broker's log."),

@@ -385,6 +385,23 @@ def test_a_worker_that_takes_over_finds_the_same_record(bundle: Bundle, monkeypa
     assert differences(without(log, bundle, {62}), found) == []
 
 
+def test_the_search_for_a_record_goes_on_over_rebalances(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "read", poisoned(b"poison"))
+    log = spoilt(30)
+
+    async def act(world: World) -> None:
+        worker = await world.join()
+        for _ in range(20):  # no search comes to its end between two of them
+            await asyncio.sleep(0.35)
+            await worker.engine.assign([INPUT])
+        assert (0, 62) in world.evidence().letters
+        await world.settle(longest_s=30)
+
+    found = seen(bundle, act, log)
+    assert dict(found.letters.pop((0, 62))[2])["reason"] == b"internal_error"
+    assert differences(without(log, bundle, {62}), found) == []
+
+
 @pytest.mark.parametrize("good", [0, 20])
 def test_where_all_records_fail_the_partition_is_refused_and_stays_so(
     bundle: Bundle, good: int, monkeypatch: pytest.MonkeyPatch

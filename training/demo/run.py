@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import io
+import shutil
 import signal
 import sys
 import time
@@ -41,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
             return EXIT_INTERRUPTED
         if args.record:
             recorder.write(args.record)
-        told = "\n".join(summary.told(plan, state, outcome, time.monotonic() - began_s))
+        width = shutil.get_terminal_size((summary.LONGEST, 0)).columns
+        told = "\n".join(summary.told(plan, state, outcome, time.monotonic() - began_s, width))
         with atomic_file(plan.places.summary) as part:
             part.write_text(told + "\n", encoding="utf-8")
     print(told)  # noqa: T201  (a command prints)

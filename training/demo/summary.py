@@ -1,6 +1,7 @@
 """What a demo tells at its end."""
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -18,13 +19,16 @@ from training.demo.state import State
 from training.evaluate import headline
 
 _WIDTH: Final = 14
-_LONGEST: Final = 100
+LONGEST: Final = 100
+"""Columns that are used of a terminal, however wide it is."""
+_SHORTEST: Final = 56
+"""Columns that are used, however narrow it is."""
 _MEASURES: Final = {"roc_auc": "ROC AUC", "log_loss": "log loss", "spearman": "Spearman"}
 _ROWS: Final = ("tick", "event")
 """Kinds of rows that are told of: the oracle answers ticks."""
 
 
-def told(plan: Plan, state: State, outcome: Outcome, took_s: float) -> list[str]:
+def told(plan: Plan, state: State, outcome: Outcome, took_s: float, width: int = LONGEST) -> list[str]:
     """Return the summary, line by line; nothing in it steers a terminal.
 
     Args:
@@ -32,7 +36,9 @@ def told(plan: Plan, state: State, outcome: Outcome, took_s: float) -> list[str]
         state: what happened.
         outcome: what came of it.
         took_s: how long it took in all.
+        width: columns of the terminal.
     """
+    width = min(max(width, _SHORTEST), LONGEST)
     parts = (
         _figures(state, outcome, took_s),
         _quality(outcome.bundle.manifest),
@@ -40,7 +46,7 @@ def told(plan: Plan, state: State, outcome: Outcome, took_s: float) -> list[str]
         _portrait(outcome),
         _left(plan),
     )
-    prose = [wrapped for part in parts for line in part for wrapped in _wrapped(words.safe(line))]
+    prose = [wrapped for part in parts for line in part for wrapped in _wrapped(words.safe(line), width)]
     return [*prose, *(words.safe(line) for line in _next(plan, outcome))]
 
 
@@ -48,20 +54,24 @@ def _figures(state: State, outcome: Outcome, took_s: float) -> Iterator[str]:
     paced, full, latency = outcome.paced, outcome.full, outcome.latency
     yield from ("", f"{state.title}: done in {words.span(took_s)} on {os.cpu_count()} cores.", "")
     yield _line("events in", f"{state.sent:,}")
-    yield _line("scored", f"{state.scored:,}")
+    facts = outcome.rehearsal.records - outcome.rehearsal.scores - outcome.rehearsal.letters
+    others = f"; the other {facts:,} tell facts of customers, which are taken in and not scored" if facts else ""
+    yield _line("scored", f"{state.scored:,}{others if outcome.scores.complete else ''}")
     yield _line("dead letters", _counts(state.reasons))
     yield _line("alerts", _counts(state.alerts))
-    yield _line("watchable", f"{paced.records:,} events at {paced.rate:,.0f}/s, so that it can be watched")
+    yield _line("paced", f"{paced.records:,} events at {paced.rate:,.0f}/s, so that it can be watched")
     if latency is not None:
-        yield _line("latency", f"p50 {words.latency(latency[0])}, p99 {words.latency(latency[1])}, in that part: from")
-        yield _line("", "handing a record to the producer until this process has read its score")
+        figures = f"p50 {words.latency(latency[0])}, p99 {words.latency(latency[1])}"
+        what = "from handing a record to the producer until this process has read its score"
+        yield _line("latency", f"{figures}, in that part: {what}")
     if full.records:
-        yield _line("full speed", f"{full.records:,} events at {full.rate:,.0f}/s; broker, store, worker and this")
-        yield _line("", "process share the cores")
+        shared = "broker, store, worker and this process share the cores"
+        yield _line("full speed", f"{full.records:,} events at {full.rate:,.0f}/s; {shared}")
     yield _line("delivery", "at_least_once: the embedded broker has no transactions")
     agreements = (("scores", outcome.scores), ("alerts", outcome.alerts), ("dead letters", outcome.letters))
     equal = ", ".join(f"{found.same:,} of {found.expected:,} {name}" for name, found in agreements)
-    yield _line("as replayed", f"{equal}: the same bytes")
+    whole = all(found.complete for _, found in agreements)
+    yield _line("as replayed", f"{equal}{': the same bytes' if whole else ', and not all is the same'}")
 
 
 def _quality(manifest: Manifest) -> Iterator[str]:
@@ -155,10 +165,11 @@ def called_as(program: str) -> str:
     return shlex.quote(program)
 
 
-def _wrapped(line: str) -> list[str]:
-    """Return a line as several where it is long."""
-    indent = " " * (len(line) - len(line.lstrip()) + 2)
-    return textwrap.wrap(line, _LONGEST, subsequent_indent=indent, break_on_hyphens=False) or [""]
+def _wrapped(line: str, width: int) -> list[str]:
+    """Return a line as several where it is long: what goes on stands below the text, not below its name."""
+    name = re.match(r" *(?:\S+ )*\S+ {2,}(?=\S)", line) if len(line) > width else None
+    indent = " " * (name.end() if name else len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 
 def _line(name: str, text: str) -> str:

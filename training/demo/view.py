@@ -17,8 +17,11 @@ HEIGHT: Final = 34
 NARROWEST: Final = 56
 LOWEST: Final = 20
 _TWO_COLUMNS: Final = 84
-_STREAM_LINES: Final = 6
+_STREAM_LINES: Final = 4
+_CURVE_LINES: Final = 2
 _BORDERS: Final = 2
+_ROOMY: Final = 26
+"""Lines below each other that leave room for a curve of the rate."""
 _SEVERITY: Final = {"info": "cyan", "warning": "yellow", "high": "bold red"}
 _HALF: Final = 0.5
 
@@ -42,18 +45,23 @@ def render(state: State, now_s: float, width: int = WIDTH, height: int = HEIGHT)
     phases = len(state.phases) + _BORDERS + 1
     grid.add_row(
         Group(_phases(state, now_s, left), _feed(state, left, body - phases)),
-        Group(_stream(state, now_s, width - left), *_actors(state, width - left, body - _STREAM_LINES - _BORDERS)),
+        Group(
+            _stream(state, now_s, width - left, _CURVE_LINES),
+            *_actors(state, width - left, body - _STREAM_LINES - _CURVE_LINES - _BORDERS),
+        ),
     )
     return Group(_head(state, now_s, width), grid, _foot(state, width))
 
 
 def _column(state: State, now_s: float, width: int, lines: int) -> RenderableType:
-    """Return everything below each other, for a narrow terminal: what does not fit is left out."""
-    stream = _STREAM_LINES + _BORDERS
-    parts: list[RenderableType] = [_stream(state, now_s, width)]
-    feed = max(_BORDERS + 1, (lines - stream) // 3)
-    parts += _actors(state, width, lines - stream - feed)
-    return Group(*parts, _feed(state, width, feed))
+    """Return what matters now below each other, for a narrow terminal: phases, then stream, customers and alerts."""
+    if not state.records:
+        return _phases(state, now_s, width)
+    curve = _CURVE_LINES if lines >= _ROOMY else 0
+    rest = lines - _STREAM_LINES - curve - _BORDERS
+    feed = max(_BORDERS + 1, rest // 4)
+    actors = _actors(state, width, rest - feed)
+    return Group(_stream(state, now_s, width, curve), *actors, _feed(state, width, feed))
 
 
 def _head(state: State, now_s: float, width: int) -> Text:
@@ -64,8 +72,10 @@ def _head(state: State, now_s: float, width: int) -> Text:
 
 
 def _foot(state: State, width: int) -> Text:
-    phase = state.phase
-    told = f" {phase.title}: {phase.part}" if phase and phase.part else ""
+    phase, told = state.phase, ""
+    if phase is not None:
+        part = f": {phase.part}" if phase.part else ""
+        told = f" {state.phases.index(phase) + 1} of {len(state.phases)}, {phase.title}{part}"
     return _ends(Text(words.safe(told), "dim"), Text("Ctrl-C stops everything ", "dim"), width)
 
 
@@ -86,7 +96,8 @@ def _phase(phase: Phase, now_s: float, width: int) -> Text:
     return _ends(Text.assemble(("▸ ", "bold cyan"), (phase.title, "bold")), Text(f"{share}  {time}", "cyan"), width)
 
 
-def _stream(state: State, now_s: float, width: int) -> Panel:
+def _stream(state: State, now_s: float, width: int, rows: int) -> Panel:
+    """Return the figures of the stream, and over so many rows how fast it was."""
     inner = width - 2 * _BORDERS
     date = words.date(state.now_ms) if state.now_ms else "–"
     meter, latency = state.meter, state.meter.latency(now_s)
@@ -101,22 +112,18 @@ def _stream(state: State, now_s: float, width: int) -> Panel:
         _pair("events in", f"{state.sent:,}", "scored", f"{state.scored:,}", inner),
         _pair("alerts", f"{state.alerts.total():,}", "dead letters", f"{state.letters:,}", inner),
         _pair("events/s", f"{meter.rate(now_s):,.0f}", "latency p50 / p99", told, inner),
-        Text(bars.curve(curve, 2, top)[0].rjust(inner), "cyan"),
-        Text(bars.curve(curve, 2, top)[1].rjust(inner), "cyan"),
+        *(Text(line.rjust(inner), "cyan") for line in bars.curve(curve, rows, top)),
     ]
     return Panel(Group(*lines), title="Stream", title_align="left", height=len(lines) + _BORDERS, border_style="dim")
 
 
 def _actors(state: State, width: int, lines: int) -> list[RenderableType]:
     if not state.actors:
-        empty = Text("The customers to watch are chosen by a replay.", "dim")
+        empty = Text("Nobody to watch." if state.records else "The customers to watch are chosen by a replay.", "dim")
         return [Panel(empty, title="Customers", title_align="left", height=max(lines, 3), border_style="dim")]
-    each, rest = divmod(lines, len(state.actors))
-    if each < _BORDERS + 1:
-        return []
-    return [
-        _actor(actor, state, width, each + (rest if number == 0 else 0)) for number, actor in enumerate(state.actors)
-    ]
+    actors = state.actors[: max(lines, 0) // (_BORDERS + 1)]
+    each, rest = divmod(lines, len(actors)) if actors else (0, 0)
+    return [_actor(actor, state, width, each + (rest if number == 0 else 0)) for number, actor in enumerate(actors)]
 
 
 def _actor(actor: Actor, state: State, width: int, height: int) -> Panel:

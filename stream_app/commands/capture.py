@@ -10,10 +10,6 @@ from stream_app.commands.arguments import KAFKA
 from stream_app.settings import Settings, add_flags, from_args
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-
     from schemas.progress import Progress
 
 _EPILOG: Final = """\
@@ -24,8 +20,6 @@ example:
   foretell capture --out log.parquet
   foretell replay log.parquet --bundle bundle --out scores.parquet
 """
-_POLL_MS: Final = 500
-_AT_ONCE: Final = 20_000
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -63,6 +57,7 @@ async def capture(settings: Settings, topic: str, out: Path, progress: "Progress
     from schemas.atomic import atomic_file
     from stream_app import kafka, offsets
     from stream_app.commands.broker import PATIENCE_S, BrokerError, opened, partitions_of, translated
+    from stream_app.commands.group import records
     from stream_app.offline.capture import CaptureFile
 
     partitions = await partitions_of(settings, topic, PATIENCE_S, "correct the name")
@@ -76,10 +71,10 @@ async def capture(settings: Settings, topic: str, out: Path, progress: "Progress
             for name in names:
                 consumer.assign([name])
                 consumer.seek(name, first[name])
-                async for records in _committed(consumer, name, ends[name], settings):
-                    file.add(records)
-                    found += len(records)
-                    progress.step("capture", done + records[-1].offset + 1 - first[name], total)
+                async for batch in records(consumer, settings, name, ends[name]):
+                    file.add(batch)
+                    found += len(batch)
+                    progress.step("capture", done + batch[-1].offset + 1 - first[name], total)
                 done += ends[name] - first[name]
             progress.step("capture", total, total)
             if not found:
@@ -88,30 +83,3 @@ async def capture(settings: Settings, topic: str, out: Path, progress: "Progress
                 )
                 raise BrokerError(message)
     return found, partitions
-
-
-async def _committed(
-    consumer: "AIOKafkaConsumer", name: "TopicPartition", end: int, settings: Settings
-) -> "AsyncIterator[list[ConsumerRecord]]":
-    """Yield a partition's records up to an offset.
-
-    The position decides when that is reached: markers of transactions and what was aborted take offsets too, and may
-    stand last.
-    """
-    from stream_app.commands.broker import PATIENCE_S, translated
-
-    loop = asyncio.get_running_loop()
-    position, moved_s = -1, loop.time()
-    while True:
-        with translated(settings, name.topic):
-            reached = await consumer.position(name)
-            if reached >= end:
-                return
-            if reached != position:
-                position, moved_s = reached, loop.time()
-            elif loop.time() - moved_s > PATIENCE_S:
-                raise TimeoutError
-            fetched = await consumer.getmany(name, timeout_ms=_POLL_MS, max_records=_AT_ONCE)
-        records = [record for part in fetched.values() for record in part if record.offset < end]
-        if records:
-            yield records

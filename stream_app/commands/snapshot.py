@@ -74,12 +74,14 @@ def _save(args: argparse.Namespace) -> int:
 async def _save_all(given: "Settings", snapshots: "Snapshots", only: int | None) -> None:
     from aiokafka import TopicPartition
 
-    from stream_app.snapshot.saving import partitions_kept, save_standing
+    from stream_app.snapshot.saving import save_standing
     from stream_app.store.connect import connect
+    from stream_app.store.spread import partitions_kept
 
     stores, topic = connect(given), given.transactions_topic
     try:
-        partitions = await partitions_kept(stores, snapshots, topic)
+        layout, width = snapshots.layout, snapshots.row_width
+        partitions = await partitions_kept(lambda number: stores.open(topic, number, layout, width))
         numbers = [number for number in range(partitions) if only in {None, number}]
         if not numbers:
             which = topic if only is None else f"{topic}-{only}"

@@ -1,9 +1,7 @@
 """Where rows for portraits come from: the store of running workers, or a log that is replayed. Both are only read."""
 
 import asyncio
-import itertools
 from collections import deque
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -22,11 +20,10 @@ from stream_app.shelf import Shelf
 from stream_app.steps.decode import Vocabulary
 from stream_app.store.connect import connect
 from stream_app.store.port import Marker, RowStore, StoreError, Stores
-from stream_app.together import together
+from stream_app.store.spread import partitions_kept
 
 ANSWER_S: Final = 10.0
 """A store that does not answer for so long is not waited for: somebody sits there and wants a portrait."""
-_AT_ONCE: Final = 16
 """Markers that are asked for together."""
 
 
@@ -98,7 +95,7 @@ async def kept(stores: Stores, settings: Settings, shelf: Shelf, customer: str) 
     def opened(partition: int) -> RowStore:
         return stores.open(settings.transactions_topic, partition, layout.hash, layout.row_width)
 
-    partitions = await _partitions(opened)
+    partitions = await partitions_kept(opened)
     if not partitions:
         message = (
             f"Expected rows of group {settings.group} and topic {settings.transactions_topic} in state layout "
@@ -116,17 +113,6 @@ async def kept(stores: Stores, settings: Settings, shelf: Shelf, customer: str) 
         )
         raise InputError(message)
     return rows[0], _in_force(marker, shelf)
-
-
-async def _partitions(opened: Callable[[int], RowStore]) -> int:
-    """Return over how many partitions rows are spread, as any of their markers tells; 0 where there is none."""
-    for first in itertools.count(step=_AT_ONCE):
-        found = await together(opened(first + number).read([]) for number in range(_AT_ONCE))
-        markers = [Marker.decode(marker) for marker, _ in found]
-        partitions = max(marker.partitions for marker in markers)
-        if partitions or not any(marker.owner for marker in markers):
-            return partitions
-    raise AssertionError  # the loop has no other end
 
 
 def _in_force(marker: Marker, shelf: Shelf) -> Bundle:

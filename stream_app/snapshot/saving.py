@@ -7,7 +7,6 @@ too early is corrected, one that was read late is repeated, and all rows are tho
 """
 
 import asyncio
-import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol
@@ -21,10 +20,9 @@ from schemas.messages import SLICES
 from stream_app.engine.work import PartitionWork, Snapshot
 from stream_app.snapshot.file import Part, SnapshotFile, SnapshotWriter
 from stream_app.snapshot.folder import Snapshots
-from stream_app.store.port import Marker, RowStore, Stores
+from stream_app.store.port import Marker, RowStore
 
 ATTEMPTS: Final = 5
-_MARKERS_AT_ONCE: Final = 16
 _ROWS_AT_ONCE: Final = 500
 """To take more out of an answer would keep the worker's loop from its chunks for too long."""
 _SETTLE_S: Final = 0.05
@@ -83,22 +81,6 @@ async def all_rows(reader: Reader) -> AsyncIterator[Part]:
         while len(waiting) >= _ROWS_AT_ONCE or (waiting and number == SLICES - 1):
             customers, waiting = waiting[:_ROWS_AT_ONCE], waiting[_ROWS_AT_ONCE:]
             yield customers, await reader.read(customers)
-
-
-async def partitions_kept(stores: Stores, snapshots: Snapshots, topic: str) -> int:
-    """Return over how many partitions the rows of a topic are spread, as any marker tells; 0 where there is none.
-
-    Raises:
-        StoreError: the store holds something else, or refuses us.
-    """
-    for first in itertools.count(step=_MARKERS_AT_ONCE):
-        numbers = range(first, first + _MARKERS_AT_ONCE)
-        opened = [stores.open(topic, number, snapshots.layout, snapshots.row_width) for number in numbers]
-        markers = [Marker.decode(found) for found, _ in await asyncio.gather(*(store.read([]) for store in opened))]
-        partitions = max(marker.partitions for marker in markers)
-        if partitions or not any(marker.owner for marker in markers):
-            return partitions
-    raise AssertionError  # the loop has no other end
 
 
 async def save_standing(store: RowStore, snapshots: Snapshots, name: TopicPartition) -> SnapshotFile | None:

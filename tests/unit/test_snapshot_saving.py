@@ -1,6 +1,7 @@
 """What is saved while a worker writes is what a replay gives up to there."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from stream_app.snapshot import saving
 from stream_app.snapshot.file import SnapshotFile
 from stream_app.snapshot.folder import Snapshots
 from stream_app.snapshot.keeper import Keeper
-from stream_app.snapshot.saving import GoneError, Moving, partitions_kept, save_moving, save_standing
+from stream_app.snapshot.saving import GoneError, Moving, save_moving, save_standing
 from stream_app.store.memory import MemoryStores
 from stream_app.store.port import Marker, RowStore
+from stream_app.store.spread import partitions_kept
 from tests.kit import virtual_time, workers
 from tests.kit.doubles import INPUT
 from tests.kit.evidence import Evidence, replayed
@@ -197,10 +199,14 @@ def test_a_partition_that_is_let_go_while_it_is_saved_leaves_no_snapshot(bundle:
 # Saving from the store alone
 
 
+def each(stores: MemoryStores, snapshots: Snapshots) -> Callable[[int], RowStore]:
+    return lambda number: stores.open(INPUT.topic, number, snapshots.layout, snapshots.row_width)
+
+
 def test_rows_that_stand_still_are_saved_from_the_store(bundle: Bundle, snapshots: Snapshots) -> None:
     async def act(world: World) -> SnapshotFile | None:
         await taken_in(world, HALF)
-        assert await partitions_kept(world.stores, snapshots, INPUT.topic) == 1
+        assert await partitions_kept(each(world.stores, snapshots)) == 1
         return await save_standing(store_of(world), snapshots, INPUT)
 
     found = play(lambda: World(Shelf(bundle), records_of(captured(LOG))), act)
@@ -216,7 +222,7 @@ def test_nothing_is_saved_where_nothing_is_known(snapshots: Snapshots) -> None:
     store = stores.open(INPUT.topic, 0, snapshots.layout, snapshots.row_width)
 
     assert asyncio.run(save_standing(store, snapshots, INPUT)) is None
-    assert asyncio.run(partitions_kept(stores, snapshots, INPUT.topic)) == 0
+    assert asyncio.run(partitions_kept(each(stores, snapshots))) == 0
 
 
 class Busy:

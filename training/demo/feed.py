@@ -48,15 +48,16 @@ class Feed:
     async def paced(self, records: int, rate: float) -> None:
         """Send so many records at a steady rate."""
         loop = asyncio.get_running_loop()
-        started, done = loop.time(), 0
+        started, done, together = loop.time(), 0, max(round(rate * TICK_S), 1)
         while done < records:
-            due = min(int((loop.time() - started) * rate), records) - done
-            if due <= 0:
-                await asyncio.sleep(TICK_S)
-            elif sent := await self._send(due):
-                done += sent
-            else:
+            due_s = started + min(done + together, records) / rate
+            if (early_s := due_s - loop.time()) > 0:
+                await asyncio.sleep(early_s)
+            due = min(max(int((loop.time() - started) * rate), done + together), records) - done
+            sent = await self._send(due)
+            if not sent:
                 return
+            done += sent
 
     async def all(self) -> None:
         """Send what is left as fast as it is taken."""

@@ -71,7 +71,7 @@ $(KAFKA)/.ready: tests/kit/pom.xml
 	mv $(KAFKA).part $(KAFKA)
 
 test: $(READY)  ## Run all tests; those on a real Kafka or Redis skip where these are missing
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 check: $(READY)  ## Check format, lint and types
 	$(PY) -m ruff format --check .

@@ -115,10 +115,8 @@ class Partition:
             self._session = session
             self._holding.room.set()
             places = {"flushed": opened.work.marker.flushed, "committed": opened.committed}
-            _log.info(
-                "partition opened",
-                extra={"partition": name.partition, "kept_rows": len(opened.work.residents)} | places,
-            )
+            kept_rows = {"kept_rows": len(opened.work.residents)}
+            _log.info("partition opened", extra={"partition": name.partition} | places | kept_rows)
             try:
                 await session.run()
                 self._holding.kept = opened.work.kept(self.progress.position)

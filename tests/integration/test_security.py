@@ -162,12 +162,14 @@ def arguments_of(verb: str, bundle: Bundle, folder: Path) -> list[str]:
     pq.write_table(pa.table(row), folder / "transactions.parquet")
     given: dict[str, list[str]] = {
         "activate": [str(bundle.path)],
+        "audit": ["--bundle", str(bundle.path)],
         "capture": [],
         "doctor": ["--bundle", str(bundle.path)],
         "forget": ["c-1"],
         "portrait": ["c-1", "--bundle", str(bundle.path)],
         "publish": [str(folder)],
         "relay": ["customers"],
+        "snapshot": ["save", "--bundle", str(bundle.path), "--snapshots", str(folder)],
         "tail": ["scores"],
         "tick": ["--time", JANUARY],
         "worker": ["--bundle", str(bundle.path)],

@@ -36,6 +36,7 @@ STALLED_S: Final = 30.0
 """When so long nothing has come, nothing more will."""
 SETTLED_S: Final = 0.3
 _POLL_S: Final = 0.05
+_REPEATS_S: Final = 0.5
 
 SIMULATE: Final = "simulate a bank"
 TRAIN: Final = "train the network"
@@ -154,9 +155,12 @@ async def _stream(plan: Plan, state: State, feed: Feed, ear: Reading, rehearsal:
 
 
 async def _until(ear: Reading, messages: float, quiet_s: float) -> None:
-    """Wait until so many messages have come, or none for so long."""
-    heard_s = time.monotonic()
-    while ear.done < messages and time.monotonic() - max(ear.heard_s, heard_s) < quiet_s:  # noqa: ASYNC110  (quiet is no event)
+    """Wait until so many messages have come and no more come (some may be repeats), or none for so long."""
+    began_s = time.monotonic()
+    while True:
+        quiet = time.monotonic() - max(ear.heard_s, began_s)
+        if quiet >= (_REPEATS_S if ear.done >= messages else quiet_s):
+            return
         await asyncio.sleep(_POLL_S)
 
 

@@ -5,15 +5,18 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from schemas.errors import OutputError
 
+_REMEDY: Final = "choose another place with --out"
+
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path, what: str = "", remedy: str = _REMEDY) -> Iterator[Path]:
     """Yield a temporary sibling of ``path`` that takes its place on success and vanishes on any failure.
 
-    A symbolic link stays, the file that it points to is replaced.
+    A symbolic link stays, the file that it points to is replaced. ``what`` and ``remedy`` as of ``writing``.
 
     Raises:
         OutputError: the place cannot be written to, or holds a folder or a device.
@@ -21,9 +24,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
     place = path.resolve()
     part = _sibling(place)
     try:
-        with writing(path):
+        with writing(path, what, remedy):
             if place.exists() and not place.is_file():
-                _refuse(path, "a file", "a folder" if place.is_dir() else "a device or a pipe")
+                _refuse(path, "a file", "a folder" if place.is_dir() else "a device or a pipe", remedy)
             place.parent.mkdir(parents=True, exist_ok=True)
             part.touch()
             yield part
@@ -48,7 +51,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         with writing(path):
             if place.exists() and not place.is_dir():
-                _refuse(path, "a folder", "a file")
+                _refuse(path, "a folder", "a file", _REMEDY)
             place.parent.mkdir(parents=True, exist_ok=True)
             part.mkdir()
             yield part
@@ -66,8 +69,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, what: str = "", remedy: str = _REMEDY) -> Iterator[None]:
     """Translate what goes wrong while ``path`` is written.
+
+    Args:
+        path: the place.
+        what: stands before the place in the message.
+        remedy: what to do, other than to free space.
 
     Raises:
         OutputError: the disk is full, or the place cannot be written to.
@@ -78,15 +86,12 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        message = (
-            f"Expected to write {path}, found: {reason}; nothing was left there. "
-            "Free space or choose another place with --out."
-        )
+        message = f"Expected to write {what}{path}, found: {reason}; nothing was left there. Free space or {remedy}."
         raise OutputError(message) from error
 
 
-def _refuse(path: Path, expected: str, found: str) -> None:
-    message = f"Expected {expected} or nothing at {path}, found {found}; choose another place with --out."
+def _refuse(path: Path, expected: str, found: str, remedy: str) -> None:
+    message = f"Expected {expected} or nothing at {path}, found {found}; {remedy}."
     raise OutputError(message)
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
@@ -19,18 +19,19 @@ from stream_app.engine.engine import Engine
 from stream_app.engine.errors import OutOfStepError
 from stream_app.engine.ports import Fetched, Surroundings
 from stream_app.kafka_errors import sentence
-from stream_app.kernel.layout import Layout
 from stream_app.metrics import Metrics
 from stream_app.settings import Settings, SettingsError, variable
 from stream_app.shelf import Shelf
 from stream_app.snapshot.folder import Snapshots
-from stream_app.snapshot.keeper import Keeper
 from stream_app.source import KafkaSource
 from stream_app.store.connect import connect
 from stream_app.store.port import RowStore, StoreError, store_problems
 from stream_app.together import together
 from stream_app.topics import prepare
 from stream_app.warm import warm_up
+
+if TYPE_CHECKING:
+    from stream_app.snapshot.keeper import Keeper
 
 _log: Final = logging.getLogger(__name__)
 STUCK_S: Final = 30.0
@@ -65,17 +66,21 @@ class Worker:
         self.metrics = Metrics()
         self.source = KafkaSource(settings)
         self._stores = connect(settings)
-        snapshots = _snapshots(settings, self._layout)
+        snapshots = Snapshots.of(settings, self._layout)
         around = Surroundings(settings, self.source, self._shelf, AlertDelivery(settings), self.metrics, snapshots)
         self.engine = Engine(around, self._store)
-        every_s = 60.0 * settings.snapshot_minutes
-        self._keeper = Keeper(snapshots, every_s, settings.snapshots_kept, self.metrics) if snapshots else None
+        self._keeper = self._saving(snapshots) if snapshots else None
         self._state = "starting"
         self._problem = ""
         self._outside: list[str] = []
         self._said: list[str] = []
         self._looking: asyncio.Task[None] | None = None
         self._beat_s = time.monotonic()
+
+    def _saving(self, snapshots: Snapshots) -> "Keeper":
+        from stream_app.snapshot.keeper import Keeper  # noqa: PLC0415  (loads pyarrow)
+
+        return Keeper(snapshots, 60.0 * self.settings.snapshot_minutes, self.settings.snapshots_kept, self.metrics)
 
     async def start(self) -> None:
         """Warm up, wait until Kafka and Redis are as they must be, saying what is missing, and join the group."""
@@ -241,10 +246,3 @@ class Worker:
 
     def _store(self, name: TopicPartition) -> RowStore:
         return self._stores.open(name.topic, name.partition, self._layout.hash, self._layout.row_width)
-
-
-def _snapshots(settings: Settings, layout: Layout) -> Snapshots | None:
-    """Return where snapshots stand; None where none are to be saved."""
-    if not settings.snapshots:
-        return None
-    return Snapshots(Path(settings.snapshots), settings.group, layout.hash, layout.row_width)

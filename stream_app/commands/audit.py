@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from stream_app.commands.auditing import Live
     from stream_app.settings import Settings
     from stream_app.shelf import Shelf
-    from stream_app.snapshot.folder import Snapshots
 
 _EPILOG: Final = """\
 Workers go on meanwhile and take no notice. Rows are compared as of the last write to Redis, scores, alerts and dead
@@ -60,11 +59,12 @@ def run(args: argparse.Namespace) -> int:
     from schemas.atomic import atomic_file
     from stream_app import kafka
     from stream_app.commands.auditing import NotAuditedError
+    from stream_app.commands.shelf import shelf_of
 
     logging.getLogger("stream_app").addHandler(logging.NullHandler())
     kafka.quieten()
     given = settings.from_args(args)
-    shelf = _shelf(given)
+    shelf = shelf_of(given)
     try:
         findings = asyncio.run(_audit(given, shelf, args))
     except ForetellError as error:  # of which several have the exit code that means a difference
@@ -83,6 +83,7 @@ async def _audit(given: "Settings", shelf: "Shelf", args: argparse.Namespace) ->
     from stream_app.commands.auditing import Live
     from stream_app.commands.broker import PATIENCE_S, partitions_of
     from stream_app.commands.group import group_reader
+    from stream_app.snapshot.folder import Snapshots
     from stream_app.store.connect import connect
 
     partitions = await partitions_of(given, given.transactions_topic, PATIENCE_S, "correct the name")
@@ -91,7 +92,7 @@ async def _audit(given: "Settings", shelf: "Shelf", args: argparse.Namespace) ->
     findings, stores = Findings(exact=not args.other_machine), connect(given)
     try:
         async with group_reader(given) as consumer:
-            live = Live(given, shelf, consumer, stores, partitions, _snapshots(given, shelf))
+            live = Live(given, shelf, consumer, stores, partitions, Snapshots.of(given, shelf.first.rolling.layout))
             await _look(live)
             await _compare(live, args, findings)
     finally:
@@ -133,25 +134,3 @@ async def _customers(live: "Live", args: argparse.Namespace) -> dict[int, list[b
         customer = checked(name.encode(errors="surrogateescape")).encode()
         found.setdefault(partition_of(customer, live.partitions), []).append(customer)
     return found
-
-
-def _shelf(given: "Settings") -> "Shelf":
-    from stream_app import bundle
-    from stream_app.shelf import Shelf
-
-    if not given.bundle:
-        message = (
-            f"Expected the folder of a bundle in --bundle or {settings.variable('bundle')}, found none; name the one "
-            "that the workers were started with."
-        )
-        raise settings.SettingsError(message)
-    return Shelf(bundle.load(Path(given.bundle)), Path(given.bundles) if given.bundles else None)
-
-
-def _snapshots(given: "Settings", shelf: "Shelf") -> "Snapshots | None":
-    from stream_app.snapshot.folder import Snapshots
-
-    if not given.snapshots:
-        return None
-    layout = shelf.first.rolling.layout
-    return Snapshots(Path(given.snapshots), given.group, layout.hash, layout.row_width)

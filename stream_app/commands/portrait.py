@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from schemas.portrait import Portrait
     from stream_app.portrait.preferences import Catalogue
     from stream_app.portrait.words import Language
-    from stream_app.shelf import Shelf
 
 _EPILOG: Final = """\
 Without --log, the row comes from the Redis of running workers, as they have last written it; nothing there is changed,
@@ -71,13 +70,14 @@ def language(environment: "os._Environ[str] | dict[str, str]") -> "Language":
 def _portrait(args: argparse.Namespace, given: settings.Settings) -> "Portrait":
     from schemas.errors import InputError
     from stream_app.commands.forget import checked
+    from stream_app.commands.shelf import shelf_of
     from stream_app.commands.tick import parse_time, told
     from stream_app.offline.log import open_log
     from stream_app.portrait import sources
 
     customer = checked(os.fsencode(args.customer))
     at_ms = parse_time(args.at, "--at") if args.at else None
-    shelf, products = _shelf(given), _catalogue(args)
+    shelf, products = shelf_of(given), _catalogue(args)
     if args.log:
         return sources.from_log(open_log(args.log), shelf, customer, at_ms, products)
     now_ms = time.time_ns() // 1_000_000
@@ -89,19 +89,6 @@ def _portrait(args: argparse.Namespace, given: settings.Settings) -> "Portrait":
         )
         raise InputError(message)
     return found
-
-
-def _shelf(given: settings.Settings) -> "Shelf":
-    from stream_app import bundle
-    from stream_app.shelf import Shelf
-
-    if not given.bundle:
-        message = (
-            f"Expected the folder of a bundle in --bundle or {settings.variable('bundle')}, found none; name the one "
-            "that the workers were started with."
-        )
-        raise settings.SettingsError(message)
-    return Shelf(bundle.load(Path(given.bundle)), Path(given.bundles) if given.bundles else None)
 
 
 def _catalogue(args: argparse.Namespace) -> "Catalogue":

@@ -9,9 +9,10 @@ from schemas.progress import Progress
 from stream_app.commands.group import Reach, chunks, reach, workers
 from stream_app.engine.work import fingerprint
 from stream_app.settings import Settings
-from stream_app.snapshot.file import SnapshotFile, Stamp
+from stream_app.snapshot.file import SnapshotFile
 from stream_app.snapshot.folder import expect
 from stream_app.snapshot.restoring import restore
+from stream_app.snapshot.stamp import Stamp
 from stream_app.store.connect import connect
 from stream_app.store.port import LostWritesError, Marker, RowStore, UnfinishedError
 

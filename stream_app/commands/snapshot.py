@@ -138,14 +138,8 @@ async def _restore_one(work: "Restoration", found: "SnapshotFile", progress: "Pr
 
 
 def _snapshots(given: "Settings", folder: Path) -> "Snapshots":
-    from stream_app import bundle
+    from stream_app.commands.shelf import shelf_of
     from stream_app.snapshot.folder import Snapshots
 
-    if not given.bundle:
-        message = (
-            f"Expected the folder of a bundle in --bundle or {settings.variable('bundle')}, found none; name the one "
-            "that the workers were started with."
-        )
-        raise settings.SettingsError(message)
-    layout = bundle.load(Path(given.bundle)).rolling.layout
+    layout = shelf_of(given).first.rolling.layout
     return Snapshots(folder, given.group, layout.hash, layout.row_width)

@@ -4,11 +4,10 @@ Lines are a customer and a row; of a customer who stands there twice, the last l
 the metadata stands what the rows are of, and a seal (``stream_app.snapshot.seal``).
 """
 
-import os
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -18,72 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from schemas.atomic import atomic_file
-from schemas.errors import InputError, OutputError
+from schemas.atomic import atomic_file, writing
+from schemas.errors import InputError
 from stream_app.snapshot.seal import BLANK, SEAL, seal, sealed
+from stream_app.snapshot.stamp import FORMAT, Part, Stamp
 from stream_app.store.port import Marker
 
-Part = tuple[list[bytes], NDArray[np.float32]]
-"""Customers, and their rows: float32 [n, row width]."""
-FORMAT: Final = 1
 ROW_GROUP: Final = 4_000
-SUFFIX: Final = ".parquet"
 _STAMP: Final = b"foretell.snapshot"
 _FLOAT_BYTES: Final = 4
-
-
-class Stamp(msgspec.Struct, frozen=True, kw_only=True):
-    """What a snapshot is of.
-
-    Attributes:
-        group: whose rows they are.
-        topic: the input.
-        partition: its partition.
-        layout: hash of the state layout.
-        row_width: float32 in a row.
-        flushed: offset of the first record that is not in the rows.
-        partitions: of the topic.
-        last: offset of the last record in the rows, -1 if there is none.
-        fingerprint: of that record.
-        bundle: sha256 of the bundle in force.
-        started: sha256 of the bundle that the worker was last told to start with.
-        format: of the file.
-    """
-
-    group: str
-    topic: str
-    partition: int
-    layout: str
-    row_width: int
-    flushed: int = 0
-    partitions: int = 0
-    last: int = -1
-    fingerprint: str = ""
-    bundle: str = ""
-    started: str = ""
-    format: int = FORMAT
-
-    @property
-    def where(self) -> str:
-        """Return topic and partition as messages name them."""
-        return f"{self.topic}-{self.partition}"
-
-    def marker(self) -> Marker:
-        """Return the marker that belongs to the rows, under an owner that no marker has had."""
-        return Marker(
-            secrets.token_hex(8),
-            self.flushed,
-            self.partitions,
-            self.last,
-            self.fingerprint,
-            self.bundle,
-            self.started,
-        )
-
-    def at(self, marker: Marker) -> "Stamp":
-        """Return the stamp of rows that stand at a marker."""
-        fields = {name: value for name, value in marker._asdict().items() if name != "owner"}
-        return msgspec.structs.replace(self, **fields)
+_TOLD: Final = ("a snapshot to ", "choose another folder")
+"""What is written, and what to do where it cannot be."""
 
 
 class SnapshotWriter:
@@ -130,7 +74,7 @@ class SnapshotWriter:
             OutputError: the place cannot be written to.
         """
         stamp = self._stamp.at(marker)
-        with _writing(place), self._alone() as writer, atomic_file(place) as part:
+        with self._alone() as writer, atomic_file(place, *_TOLD) as part:
             if writer is None:
                 message = "the snapshot was abandoned"
                 raise RuntimeError(message)
@@ -243,22 +187,8 @@ class SnapshotFile:
         return table.column("customer").to_pylist(), rows.reshape(len(column), width)
 
 
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Translate what goes wrong while a snapshot is written.
-
-    Raises:
-        OutputError: the disk is full, or the place cannot be written to.
-    """
-    try:
-        yield
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        message = (
-            f"Expected to write a snapshot to {path}, found: {reason}; nothing was left there; free space, or choose "
-            "another folder."
-        )
-        raise OutputError(message) from error
+def _writing(path: Path) -> AbstractContextManager[None]:
+    return writing(path, *_TOLD)
 
 
 def _unusable(path: Path, found: str) -> InputError:

@@ -13,12 +13,17 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from aiokafka import TopicPartition
 
 from schemas.errors import InputError
-from stream_app.snapshot.file import SUFFIX, SnapshotFile, Stamp
+from stream_app.kernel.layout import Layout
+from stream_app.settings import Settings
+from stream_app.snapshot.stamp import SUFFIX, Stamp
+
+if TYPE_CHECKING:
+    from stream_app.snapshot.file import SnapshotFile  # loads pyarrow, which few workers need
 
 _log: Final = logging.getLogger(__name__)
 _NAME: Final = re.compile(rf"([0-9a-f]+)-([0-9]{{20}}){re.escape(SUFFIX)}")
@@ -51,6 +56,13 @@ class Snapshots:
     layout: str
     row_width: int
     apart: Apart = asyncio.to_thread
+
+    @classmethod
+    def of(cls, settings: Settings, layout: Layout) -> "Snapshots | None":
+        """Return those that settings name; None where they name no folder."""
+        if not settings.snapshots:
+            return None
+        return cls(Path(settings.snapshots), settings.group, layout.hash, layout.row_width)
 
     def stamp(self, name: TopicPartition) -> Stamp:
         """Return what a partition's snapshots are of."""
@@ -93,7 +105,7 @@ class Snapshots:
                 if time.time() - part.stat().st_mtime > _LEFT_S:
                     part.unlink()
 
-    def fitting(self, name: TopicPartition, first: int, upto: int, partitions: int) -> Iterator[SnapshotFile]:
+    def fitting(self, name: TopicPartition, first: int, upto: int, partitions: int) -> Iterator["SnapshotFile"]:
         """Yield the snapshots that the log continues, the newest first; those that cannot be used are told of.
 
         Args:
@@ -102,6 +114,8 @@ class Snapshots:
             upto: no snapshot may be further.
             partitions: of the topic.
         """
+        from stream_app.snapshot.file import SnapshotFile  # noqa: PLC0415  (loads pyarrow)
+
         for offset in self.offsets(name):
             if first <= offset <= upto:
                 try:
@@ -112,12 +126,12 @@ class Snapshots:
                 else:
                     yield opened
 
-    async def newest(self, name: TopicPartition, first: int, upto: int, partitions: int) -> SnapshotFile | None:
+    async def newest(self, name: TopicPartition, first: int, upto: int, partitions: int) -> "SnapshotFile | None":
         """Return the newest snapshot that the log continues; None if there is none. The arguments as of ``fitting``."""
         return await self.apart(next, self.fitting(name, first, upto, partitions), None)
 
 
-def expect(found: SnapshotFile, wanted: Stamp, partitions: int) -> None:
+def expect(found: "SnapshotFile", wanted: Stamp, partitions: int) -> None:
     """Prove that a snapshot is of what is wanted.
 
     Raises:

@@ -7,14 +7,17 @@ there, so that half of the rows are never taken for all of them; restoring again
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 from schemas.messages import SLICES
-from stream_app.snapshot.file import Part, SnapshotFile
 from stream_app.snapshot.folder import Apart
+from stream_app.snapshot.stamp import Part
 from stream_app.store.port import LostWritesError, Marker, RowStore, Unfinished
+
+if TYPE_CHECKING:
+    from stream_app.snapshot.file import SnapshotFile
 
 By = Literal["worker", "operator"]
 """Who restores: what a worker has begun, a worker may begin again; what an operator has, is left to the operator."""
@@ -27,7 +30,7 @@ def begun_by(marker: Unfinished) -> str:
 
 
 async def restore(
-    snapshot: SnapshotFile,
+    snapshot: "SnapshotFile",
     store: RowStore,
     old: Marker,
     by: By,

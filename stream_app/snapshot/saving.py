@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from schemas.errors import InputError
 from schemas.messages import SLICES
 from stream_app.engine.work import PartitionWork, Snapshot
-from stream_app.snapshot.file import Part, SnapshotFile, SnapshotWriter
+from stream_app.snapshot.file import SnapshotFile, SnapshotWriter
 from stream_app.snapshot.folder import Snapshots
+from stream_app.snapshot.stamp import Part
 from stream_app.store.port import Marker, RowStore
 
 ATTEMPTS: Final = 5

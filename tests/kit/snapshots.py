@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.bundle import Bundle
-from stream_app.snapshot.file import SnapshotFile, SnapshotWriter, Stamp
+from stream_app.snapshot.file import SnapshotFile, SnapshotWriter
 from stream_app.snapshot.folder import Snapshots
+from stream_app.snapshot.stamp import Stamp
 from stream_app.store.port import Marker, RowStore
 from tests.kit.doubles import INPUT
 from tests.kit.workers import World

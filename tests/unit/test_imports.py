@@ -99,3 +99,11 @@ def test_importing_the_whole_serving_core_loads_nothing_of_the_extras() -> None:
     )
 
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def test_a_worker_that_takes_no_snapshots_loads_no_pyarrow() -> None:
+    load = "import sys, stream_app.worker; print('pyarrow' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", load], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr

@@ -112,7 +112,7 @@ def test_a_snapshot_of_another_number_of_partitions_is_refused(tmp_path: Path) -
 def test_a_place_that_cannot_be_written_to_is_told_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
 
-    with pytest.raises(OutputError, match=r"Expected to write a snapshot to .*; nothing was left there; free space"):
+    with pytest.raises(OutputError, match=r"Expected to write a snapshot to .*; nothing was left there. Free space"):
         SnapshotWriter(tmp_path / "file", STAMP)
 
 

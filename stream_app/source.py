@@ -156,16 +156,10 @@ class KafkaSource:
 
 def as_chunk(name: TopicPartition, records: list[ConsumerRecord]) -> Chunk:
     """Return fetched records as a chunk."""
-    return Chunk(
-        topic=name.topic,
-        partition=name.partition,
-        offsets=np.array([record.offset for record in records], np.int64),
-        keys=[record.key for record in records],
-        values=[record.value for record in records],
-        record_times=np.array(
-            [NO_RECORD_TIME if record.timestamp is None else record.timestamp for record in records], np.int64
-        ),
-    )
+    times = [NO_RECORD_TIME if record.timestamp is None else record.timestamp for record in records]
+    messages = [record.key for record in records], [record.value for record in records]
+    offsets = np.array([record.offset for record in records], np.int64)
+    return Chunk.of((name.topic, name.partition), offsets, messages, np.array(times, np.int64))
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types

@@ -35,15 +35,11 @@ def warm_up(shelf: Shelf) -> None:
         {"transaction_id": "1", "amount": -1.0, "type": "other"} | about,
         {"kind": "tick", "slice": slice_of(_CUSTOMER.encode()), "time": _TIME},
     ]
-    chunk = Chunk(
-        topic="warm-up",
-        partition=0,
-        offsets=np.arange(len(records)),
-        keys=[_CUSTOMER.encode()] * len(records),
-        values=[json.dumps(record).encode() for record in records],
-        record_times=np.full(len(records), _TIME, np.int64),
-    )
+    keys, values = [_CUSTOMER.encode()] * len(records), [json.dumps(record).encode() for record in records]
+    times = np.full(len(records), _TIME, np.int64)
+    chunk = Chunk.of(("warm-up", 0), np.arange(len(records)), (keys, values), times)
     score(decode(chunk, scorer.vocabulary), chunk, scorer)
+    chunk.keys.packed()  # what a replay writes its columns with
 
 
 class _Blind(Shelf):

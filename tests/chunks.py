@@ -49,11 +49,7 @@ def chunk(
     first_offset: int = 0,
 ) -> Chunk:
     """Return records as a chunk of transactions-0: dicts, to be written as JSON, bytes, or None (a tombstone)."""
-    return Chunk(
-        topic="transactions",
-        partition=0,
-        offsets=np.arange(first_offset, first_offset + len(records)),
-        keys=list(keys) if keys is not None else [key_of(record) for record in records],
-        values=[as_value(record) for record in records],
-        record_times=np.array(record_times or [NO_RECORD_TIME] * len(records), np.int64),
-    )
+    names = list(keys) if keys is not None else [key_of(record) for record in records]
+    values = [as_value(record) for record in records]
+    times = np.array(record_times or [NO_RECORD_TIME] * len(records), np.int64)
+    return Chunk.of(("transactions", 0), np.arange(first_offset, first_offset + len(records)), (names, values), times)

@@ -80,26 +80,19 @@ class Rebuilding:
     def _about(self, chunk: Chunk) -> Chunk:
         """Return the records that have to do with the customers."""
         wanted = self._wanted
-        at = [
+        at: list[int] = [
             k
             for k, (key, value) in enumerate(zip(chunk.keys, chunk.values, strict=True))
             if key in wanted or _is_control(value)
         ]
         if self._passed_over:
             at = [k for k in at if int(chunk.offsets[k]) not in self._passed_over]
-        return Chunk(
-            chunk.topic,
-            chunk.partition,
-            chunk.offsets[at],
-            [chunk.keys[k] for k in at],
-            [chunk.values[k] for k in at],
-            chunk.record_times[at],
-        )
+        return chunk.take(np.array(at, np.int64))
 
     def _messages(self, emission: Emission, chunk: Chunk) -> Iterator[tuple[Name, bytes]]:
         for part in emission.scores:
             content, starts = part.messages.tobytes(), part.starts.tolist()
-            for k, customer in enumerate(part.customers):
+            for k, customer in enumerate(part.customers.words()):
                 offset = int(chunk.offsets[part.record[k]])
                 yield Name(Kind.SCORE, offset, customer), content[starts[k] : starts[k + 1]]
         for alert in emission.alerts:

@@ -213,5 +213,5 @@ def score_messages(scores: Scores) -> list[Message]:
     content, starts = scores.messages.tobytes(), scores.starts.tolist()
     return [
         (customer, content[first:end], [])
-        for customer, first, end in zip(scores.customers, starts, starts[1:], strict=False)
+        for customer, first, end in zip(scores.customers.words(), starts, starts[1:], strict=False)
     ]

@@ -16,6 +16,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from stream_app.kernel.prefetch import prefetch
+
 TRANSACTION: Final = 0
 CUSTOMER: Final = 1
 FORGET: Final = 2
@@ -40,6 +42,10 @@ SLOWEST: Final = 0.02
 Z_LIMIT: Final = 20.0
 TINY: Final = 1e-20
 """What is smaller (an amount, a sum, a mean, a variance) is nothing: no denormals."""
+AHEAD: Final = 4
+"""So many items before its turn a row is asked for from memory."""
+LINE: Final = 16
+"""Float32 in a line of the processor's cache."""
 UNCHANGED: Final = -2.0
 UNKNOWN: Final = -1.0
 """What a ``customer`` record says of an attribute besides a value (never negative): nothing, or that it is unknown."""
@@ -360,13 +366,16 @@ def read_sums(rings: RowMatrix, slots: int, newest: int, now: int, windows: NDAr
     tile = newest
     j = newest % slots
     for w in range(len(windows)):
-        first = max(now - windows[w] + 1, newest - slots + 1)
-        while tile >= first:
-            first_sum += wide(rings[j])
-            second_sum += wide(rings[j + slots])
-            third_sum += wide(rings[j + 2 * slots])
-            j = slots - 1 if j == 0 else j - 1
-            tile -= 1
+        left = tile - max(now - windows[w] + 1, newest - slots + 1) + 1
+        tile -= max(left, 0)
+        while left > 0:
+            run = min(left, j + 1)  # up to where the ring starts again
+            for k in range(j, j - run, -1):
+                first_sum += wide(rings[k])
+                second_sum += wide(rings[k + slots])
+                third_sum += wide(rings[k + 2 * slots])
+            left -= run
+            j = slots - 1 if run > j else j - run
         o[3 * w] = first_sum
         o[3 * w + 1] = second_sum
         o[3 * w + 2] = third_sum
@@ -388,11 +397,15 @@ def read_largest(ring: RowMatrix, newest: int, now: int, windows: NDArray[np.int
     tile = newest
     j = newest % slots
     for w in range(len(windows)):
-        first = max(now - windows[w] + 1, newest - slots + 1)
-        while tile >= first:
-            top = max(top, wide(ring[j]))
-            j = slots - 1 if j == 0 else j - 1
-            tile -= 1
+        left = tile - max(now - windows[w] + 1, newest - slots + 1) + 1
+        tile -= max(left, 0)
+        while left > 0:
+            run = min(left, j + 1)  # up to where the ring starts again
+            for k in range(j, j - run, -1):
+                x = wide(ring[k])
+                top = x if x > top else top
+            left -= run
+            j = slots - 1 if run > j else j - run
         o[w] = top
 
 
@@ -477,21 +490,33 @@ def read_last(s: RowMatrix, hour: float, ms: float, o: RowMatrix, flags: RowMatr
 
 
 @njit(error_model="numpy")
-def due_in_days(last: int, day: int, dates: NDArray[np.int64]) -> float:
-    """Return the days from ``day`` to the next monthly anniversary of ``last``: its day of month, cut to the month.
-
-    Both days count from the calendar's first day.
-    """
-    if day - last > DUE_MEMORY_D:
-        return NOT_DUE_D
-    wanted = dates[last, 0]
+def month_of(day: int, dates: NDArray[np.int64]) -> tuple[int, int, int]:
+    """Return the first day of a day's month, its length, and the length of the next one."""
     start = day - dates[day, 0] + 1
     length = dates[day, 1]
-    candidate = start + min(wanted, length) - 1
-    if candidate < day or candidate <= last:
-        start += length
-        candidate = start + min(wanted, dates[start, 1]) - 1
-    return float(candidate - day)
+    return start, length, dates[min(start + length, len(dates) - 1), 1]
+
+
+@njit(error_model="numpy")
+def due_in_days(last: int, day: int, month: tuple[int, int, int], dates: NDArray[np.int64]) -> float:
+    """Return the days from ``day`` to the next monthly anniversary of ``last``: its day of month, cut to the month.
+
+    All days count from the calendar's first day. No branch depends on the days: what a processor cannot foresee costs
+    more than to compute both.
+
+    Args:
+        last: the day of what recurs; any that is too long ago, before the calendar too, is not expected again.
+        day: of reading.
+        month: that of ``day``, as of ``month_of``.
+        dates: the calendar.
+    """
+    start, length, following = month
+    expected = day - last <= DUE_MEMORY_D
+    wanted = dates[last if expected else day, 0]
+    this = start + min(wanted, length) - 1
+    then = start + length + min(wanted, following) - 1
+    due = this if (this >= day) & (this > last) else then
+    return float(due - day) if expected else NOT_DUE_D
 
 
 @njit(error_model="numpy")
@@ -513,6 +538,7 @@ def read_types(last_times: RowMatrix, hours: tuple[int, int], plan: Plan, o: Row
     hour, base = hours
     types = len(own)
     day = hour // 24 - base
+    month = month_of(day, dates)
     first = -1
     soonest = NOT_DUE_D
     for kind in range(types):
@@ -520,9 +546,7 @@ def read_types(last_times: RowMatrix, hours: tuple[int, int], plan: Plan, o: Row
         o[3 * kind] = whole_hours(last, float(hour))
         o[3 * kind + 1] = whole_hours(wide(last_times[3 * kind + 1]), last)
         o[3 * kind + 2] = last_times[3 * kind + 2]
-        due = NOT_DUE_D
-        if last > 0.0:
-            due = due_in_days(int(last) // 24 - base, day, dates)
+        due = due_in_days(int(last) // 24 - base, day, month, dates)
         due_flags[kind] = due
         due_flags[types + kind] = 0.0
         if own[kind] == 1 and due < soonest:
@@ -543,6 +567,10 @@ def read_attributes(
     p = 0
     for a in range(len(numeric)):
         p += numeric[a]
+    for k in range(len(o)):
+        o[k] = 0.0
+    for k in range(len(flags)):
+        flags[k] = 0.0
     for a in range(len(numeric)):
         if numeric[a] == 1:
             o[q] = facts[b]
@@ -550,17 +578,11 @@ def read_attributes(
             q += 1
             b += 2
         else:
-            for level in range(levels[a]):
-                flags[p + level] = 0.0
             known = int(facts[b])
             if known > 0:
                 flags[p + known - 1] = 1.0
             p += levels[a]
             b += 1
-    for k in range(q, len(o)):
-        o[k] = 0.0
-    for k in range(p, len(flags)):
-        flags[k] = 0.0
 
 
 @njit(error_model="numpy")
@@ -611,7 +633,12 @@ def step(state: RowMatrix, items: Items, plan: Plan, out: RowMatrix, verdict: ND
         verdict: int64 [n], set to NOTHING, SCORED or DUPLICATE.
     """
     records = 0
-    for i in range(len(items.op)):
+    n = len(items.op)
+    for i in range(n):
+        if i + AHEAD < n:
+            later = state[items.row[i + AHEAD]]
+            for k in range(0, len(later), LINE):
+                prefetch(later, k)
         s = state[items.row[i]]
         op = items.op[i]
         hour = items.hour[i]

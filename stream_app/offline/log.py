@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from schemas.accepted import NO_RECORD_TIME
 from schemas.errors import InputError
+from stream_app.offline.arrow import texts_of
 from stream_app.offline.folder import Folder, read_folder, read_parquet
 from stream_app.offline.rows import customer_messages, transaction_messages
 from stream_app.steps.stages import Chunk
+from stream_app.steps.texts import Texts
 
-_T = TypeVar("_T")
 TOPIC: Final = "transactions"
 _BLOCK: Final = 4096
 """Rows of a folder that are written as messages at once, however small the chunks."""
@@ -122,15 +123,10 @@ class FolderLog:
         keys, values = transaction_messages(self.folder.transactions.take(rows[is_transaction] - first))
         if not is_transaction.all():
             others = customer_messages(self.folder.customers.take(rows[~is_transaction]))
-            keys, values = (_merged(is_transaction, *pair) for pair in zip((keys, values), others, strict=True))
-        return Chunk(
-            topic=TOPIC,
-            partition=partition,
-            offsets=np.arange(start, start + len(rows)),
-            keys=keys,
-            values=values,
-            record_times=np.full(len(rows), NO_RECORD_TIME, np.int64),
-        )
+            place = np.argsort(np.argsort(~is_transaction, kind="stable"), kind="stable")
+            keys, values = (Texts.joined(*pair).take(place) for pair in zip((keys, values), others, strict=True))
+        times = np.full(len(rows), NO_RECORD_TIME, np.int64)
+        return Chunk(TOPIC, partition, np.arange(start, start + len(rows)), keys, values, times)
 
 
 @dataclass(frozen=True)
@@ -183,18 +179,12 @@ class CapturedLog:
                 yield _captured_chunk(self.table.slice(start, min(size, end - start)))
 
 
-def _merged(from_first: NDArray[np.bool_], first: list[_T], second: list[_T]) -> list[_T]:
-    """Return the two lists as one, taking from the first where ``from_first`` says so."""
-    sources = iter(second), iter(first)
-    return [next(sources[which]) for which in from_first.astype(int).tolist()]
-
-
 def _captured_chunk(table: pa.Table) -> Chunk:
     return Chunk(
         topic=table.column("topic")[0].as_py(),
         partition=table.column("partition")[0].as_py(),
         offsets=table.column("offset").to_numpy(),
-        keys=table.column("key").to_pylist(),
-        values=table.column("value").to_pylist(),
+        keys=texts_of(table.column("key")),
+        values=texts_of(table.column("value")),
         record_times=pc.fill_null(table.column("record_time"), NO_RECORD_TIME).to_numpy(),
     )

@@ -8,9 +8,11 @@ import pyarrow.compute as pc
 
 from schemas import codec
 from schemas.messages import Customer, Transaction
+from stream_app.offline.arrow import texts_of
 from stream_app.offline.folder import COLUMNS, CUSTOMERS
+from stream_app.steps.texts import Texts
 
-Messages = tuple[list[bytes | None], list[bytes | None]]
+Messages = tuple[Texts, Texts]
 """Keys and values."""
 
 _TEXTS: Final = ("transaction_id", "customer_id", "type", "currency", "product_id", "counterparty")
@@ -26,13 +28,13 @@ def transaction_messages(table: pa.Table) -> Messages:
     A row's bytes depend on that row alone: plain ones are joined column-wise, others (a missing value, a number that
     JSON does not know, a text to be escaped) are encoded one by one.
     """
-    values = _joined(table)
-    for k in pc.indices_nonzero(pc.invert(_plain(table))).to_pylist():
-        row = table.slice(k, 1)
-        fields = {name: _values(row.column(name))[0] for name in row.column_names}
-        given = {name: value for name, value in fields.items() if value is not None}
-        values[k] = codec.encode({"kind": Transaction.__struct_config__.tag} | given)
-    return _keys(table), values
+    values = texts_of(_joined(table))
+    others = pc.indices_nonzero(pc.invert(_plain(table))).to_numpy().astype(np.int64)
+    if len(others):
+        place = np.arange(len(values))
+        place[others] = len(values) + np.arange(len(others))
+        values = Texts.joined(values, Texts.of([_encoded(table.slice(k, 1)) for k in others.tolist()])).take(place)
+    return texts_of(table.column("customer_id")), values
 
 
 def customer_messages(table: pa.Table) -> Messages:
@@ -45,10 +47,16 @@ def customer_messages(table: pa.Table) -> Messages:
         fields: dict[str, Any] = {"kind": Customer.__struct_config__.tag}
         fields |= {name: value for name, value in zip(names, row, strict=True) if value is not None and value == value}  # noqa: PLR0124
         values.append(codec.encode(fields))
-    return _keys(table), values
+    return texts_of(table.column("customer_id")), Texts.of(values)
 
 
-def _joined(table: pa.Table) -> list[bytes | None]:
+def _encoded(row: pa.Table) -> bytes:
+    fields = {name: _values(row.column(name))[0] for name in row.column_names}
+    given = {name: value for name, value in fields.items() if value is not None}
+    return codec.encode({"kind": Transaction.__struct_config__.tag} | given)
+
+
+def _joined(table: pa.Table) -> pa.Array:
     """Return each row as JSON, right for plain rows."""
     parts: list[Any] = ['{"kind":"transaction"']
     for name in table.column_names:
@@ -57,9 +65,7 @@ def _joined(table: pa.Table) -> list[bytes | None]:
         quote = '"' if name in _TEXTS else ""
         member = pc.binary_join_element_wise(f',"{name}":{quote}', text, quote, "", null_handling="replace")
         parts.append(pc.if_else(column.is_valid(), member, ""))
-    joined = pc.binary_join_element_wise(*parts, "}", "")
-    values: list[bytes | None] = joined.cast(pa.binary()).to_pylist()
-    return values
+    return pc.binary_join_element_wise(*parts, "}", "")
 
 
 def _number_text(column: pa.Array) -> pa.Array:
@@ -86,11 +92,6 @@ def _may_need_escape(column: pa.ChunkedArray) -> bool:
     """Return whether any byte of a text column calls for a look at its rows; a scan is much cheaper than a regex."""
     contents = [chunk.buffers()[2] for chunk in column.chunks]
     return any(_ESCAPED[np.frombuffer(content, np.uint8)].any() for content in contents if content is not None)
-
-
-def _keys(table: pa.Table) -> list[bytes | None]:
-    keys: list[bytes | None] = table.column("customer_id").cast(pa.binary()).to_pylist()
-    return keys
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:

@@ -61,7 +61,7 @@ def parts(log: Log) -> Iterator[Part]:
         return
     for chunk in log.chunks(_AT_ONCE):
         nowhere = np.full(len(chunk.keys), _NOWHERE, np.int64)
-        yield Part(chunk.keys, chunk.values, None, nowhere, chunk.record_times)
+        yield Part(chunk.keys.listed(), chunk.values.listed(), None, nowhere, chunk.record_times)
 
 
 def clipped(of: Iterable[Part], skip: int, limit: int) -> Iterator[Part]:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from schemas import codec
 from schemas.messages import Alert
 from stream_app.bundle import Bundle
+from stream_app.offline.arrow import strings_of
 from stream_app.steps.encode import DeadLetter, Scores
 from stream_app.steps.stages import Chunk
 
@@ -141,12 +142,12 @@ class ScoreTable:
 
     def _ids(self, scores: Scores, chunk: Chunk) -> list[pa.Array]:
         offsets = pa.array(chunk.offsets[scores.record])
-        customers = _texts(scores.customers)
+        customers = strings_of(scores.customers)
         is_tick = scores.kind == 2  # noqa: PLR2004  (the code of a tick)
         places = pc.binary_join_element_wise(f"{chunk.topic}-{chunk.partition}", offsets.cast(pa.string()), "-")
         if is_tick.any():
             places = pc.if_else(pa.array(is_tick), pc.binary_join_element_wise(places, customers, "-"), places)
-        transactions = _texts(scores.transaction_ids)
+        transactions = strings_of(scores.transaction_ids)
         if (scores.kind != 0).any():
             transactions = pc.if_else(pa.array(scores.kind == 0), transactions, pa.scalar(None, pa.string()))
         return [
@@ -208,10 +209,6 @@ def write_dead_letters(path: Path, letters: list[DeadLetter]) -> None:
 def _write_rows(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     table = pa.Table.from_pylist(rows, schema)
     pq.write_table(table, path, row_group_size=ROW_GROUP, compression=_COMPRESSION)
-
-
-def _texts(values: list[bytes]) -> pa.Array:
-    return pa.array(values, pa.binary()).cast(pa.string())
 
 
 def _chosen(names: list[str], codes: np.ndarray[Any, np.dtype[np.int64]], hidden: np.ndarray[Any, Any]) -> pa.Array:

@@ -15,6 +15,7 @@ from stream_app.kernel.plan import MS_PER_HOUR
 from stream_app.steps import features
 from stream_app.steps.encode import ScoreEncoder, six_decimals
 from stream_app.steps.stages import Batch, Chunk
+from stream_app.steps.texts import Texts
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Feature rows to scores: ``stream_app.steps.predict.Predictor`` of the bundle."""
@@ -90,8 +91,8 @@ def _tick(customer: str, time_ms: int, attributes: int) -> Batch:
     return Batch(
         record=np.zeros(1, np.int64),
         op=np.full(1, kernel.TICK, np.int64),
-        customers=[customer.encode()],
-        transaction_ids=[b""],
+        customers=Texts.of([customer.encode()]),
+        transaction_ids=Texts.of([b""]),
         time_ms=np.full(1, time_ms, np.int64),
         kind=np.zeros(1, np.int64),
         amount=np.zeros(1),
@@ -103,4 +104,4 @@ def _tick(customer: str, time_ms: int, attributes: int) -> Batch:
 
 def _chunk() -> Chunk:
     """Return the chunk that a lone tick would stand in."""
-    return Chunk(_PLACE, 0, np.zeros(1, np.int64), [None], [None], np.zeros(1, np.int64))
+    return Chunk.of((_PLACE, 0), np.zeros(1, np.int64), ([None], [None]), np.zeros(1, np.int64))

@@ -30,6 +30,7 @@ from stream_app.kernel import kernel
 from stream_app.steps.ids import id_hashes, odd_ids
 from stream_app.steps.plain import Columns, Scanner
 from stream_app.steps.stages import Batch, Chunk, Control, Decoded, merged
+from stream_app.steps.texts import Texts
 
 _TOLD: Final = 10**30
 """Numbers above it are not spelled out: whole numbers of a record may be too large for a float."""
@@ -303,16 +304,14 @@ class _Messages:
         kind, hashes = np.zeros(n, np.int64), np.ones((n, 2), np.int64)
         kind[self.place] = [other if item < 0 else item for item in kinds] if self.unknown_types else kinds
         hashes[self.place] = id_hashes(self.names)
-        transaction_ids = self.names
-        if len(self.names) < n:
-            transaction_ids = [b""] * n
-            for place, name in zip(self.place.tolist(), self.names, strict=True):
-                transaction_ids[place] = name
+        transaction_ids = [b""] * n
+        for place, name in zip(self.place.tolist(), self.names, strict=True):
+            transaction_ids[place] = name
         return Batch(
             record=np.array(self.records, np.int64),
             op=self.op,
-            customers=self.customers,
-            transaction_ids=transaction_ids,
+            customers=Texts.of(self.customers),
+            transaction_ids=Texts.of(transaction_ids),
             time_ms=self.time_ms,
             kind=kind,
             amount=self.amount + 0.0,

@@ -14,7 +14,9 @@ from schemas.messages import Alert
 from stream_app.bundle import Bundle
 from stream_app.kernel import kernel
 from stream_app.steps.stages import Batch, Chunk, Fired, Read, Whole
-from stream_app.steps.writer import Program, Texts, Writer
+from stream_app.steps.texts import Texts
+from stream_app.steps.writer import Program, Writer
+from stream_app.steps.writer import Texts as Columns
 
 LARGEST_DEAD_LETTER: Final = 65_536
 _LONGEST_DETAIL: Final = 1024
@@ -45,8 +47,8 @@ class Scores:
 
     bundle: Bundle
     record: Whole
-    customers: list[bytes]
-    transaction_ids: list[bytes]
+    customers: Texts
+    transaction_ids: Texts
     kind: Whole
     time_ms: Whole
     late: NDArray[np.bool_]
@@ -92,8 +94,8 @@ class ScoreEncoder:
         """Return the scores of a batch."""
         at = read.scored
         whole = len(at) == len(batch.op)
-        customers = batch.customers if whole else [batch.customers[k] for k in at.tolist()]
-        transactions = batch.transaction_ids if whole else [batch.transaction_ids[k] for k in at.tolist()]
+        customers = batch.customers if whole else batch.customers.take(at)
+        transactions = batch.transaction_ids if whole else batch.transaction_ids.take(at)
         op, time_ms = batch.op[at], batch.time_ms[at]
         kind = np.zeros(len(at), np.int64)
         for code, position in _KINDS.items():
@@ -111,7 +113,7 @@ class ScoreEncoder:
         integers[:, _TASKS::2] = read.eligible
         integers[:, _TASKS + 1 :: 2] = band
         millionths = np.rint(self._with_choice(values, band) * 1e6).astype(np.int64)
-        messages, starts = self._writer(Texts.of(customers, transactions), integers, millionths)
+        messages, starts = self._writer(Columns.of(customers.words(), transactions.words()), integers, millionths)
         return Scores(
             self._bundle,
             record,
@@ -197,7 +199,7 @@ class ScoreEncoder:
 def score_id(scores: Scores, item: int, chunk: Chunk) -> str:
     """Return the id of one score: the place of its record in the log, and for a tick also the customer."""
     place = f"{chunk.topic}-{chunk.partition}-{chunk.offsets[scores.record[item]]}"
-    return f"{place}-{scores.customers[item].decode()}" if scores.kind[item] == _KINDS[kernel.TICK] else place
+    return f"{place}-{scores.customers.word(item).decode()}" if scores.kind[item] == _KINDS[kernel.TICK] else place
 
 
 def alerts(fired: Fired, scores: Scores, chunk: Chunk) -> list[Alert]:
@@ -216,7 +218,7 @@ def alerts(fired: Fired, scores: Scores, chunk: Chunk) -> list[Alert]:
         alert = Alert(
             alert_id=f"{score}-{rule.name}",
             score_id=score,
-            customer_id=scores.customers[item].decode(),
+            customer_id=scores.customers.word(item).decode(),
             time=int(scores.time_ms[item]),
             rule=rule.name,
             task=rule.task,

@@ -17,7 +17,7 @@ from schemas.spec import Spec
 from stream_app.kernel import kernel
 from stream_app.steps.scan import FIELDS, scan
 from stream_app.steps.stages import Batch, Chunk, Whole
-from stream_app.steps.writer import Bytes
+from stream_app.steps.texts import Bytes, Texts, readable
 
 _REST: Final = tuple(name for name in Transaction.__struct_fields__ if name not in FIELDS)
 """Fields that nothing is computed from."""
@@ -74,7 +74,7 @@ class Columns(NamedTuple):
         balance: float64 [n], NaN where unknown.
         kind: int64 [n], type code, -1 where the spec does not know the type.
         id_hash: int64 [n, 2].
-        id_span: int64 [n, 2], where in the value the transaction id starts and ends.
+        id_span: int64 [n, 2], where in the values' content the transaction id starts and ends.
     """
 
     taken: NDArray[np.bool_]
@@ -150,20 +150,20 @@ class Scanner:
     def columns(self, chunk: Chunk) -> Columns:
         """Return what is taken of a chunk."""
         found = Columns.room(len(chunk.values))
-        values, keys = (Strings.of([text or b"" for text in texts]) for texts in (chunk.values, chunk.keys))
-        scan(values, keys, chunk.record_times, self.words, (_LIMITS, _POWERS, _BLAKE), found)
+        values, keys, times = chunk.values.arrays, chunk.keys.arrays, readable(chunk.record_times)
+        scan(values, keys, times, self.words, (_LIMITS, _POWERS, _BLAKE), found)
         return found
 
     def batch(self, columns: Columns, chunk: Chunk, start: int, stop: int, attributes: int) -> tuple[Batch, int]:
         """Return the records taken from ``start`` up to ``stop``, and how many types among them are unknown."""
         at = start + np.flatnonzero(columns.taken[start:stop])
-        kind, spans, records = columns.kind[at], columns.id_span[at].tolist(), at.tolist()
-        unknown, values, keys = kind < 0, chunk.values, chunk.keys
+        kind, spans = columns.kind[at], columns.id_span[at]
+        unknown = kind < 0
         batch = Batch(
             record=at,
             op=np.full(len(at), kernel.TRANSACTION, np.int64),
-            customers=[keys[k] or b"" for k in records],
-            transaction_ids=[(values[k] or b"")[a:b] for k, (a, b) in zip(records, spans, strict=True)],
+            customers=chunk.keys.take(at),
+            transaction_ids=Texts(chunk.values.content, spans[:, 0], spans[:, 1]),
             time_ms=columns.time_ms[at],
             kind=np.where(unknown, self.other, kind),
             amount=columns.amount[at],

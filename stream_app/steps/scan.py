@@ -146,7 +146,7 @@ def _digest(text, start, stop, blake, work):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
-def _object(text, at, end, words, powers, places):  # type: ignore[no-untyped-def]
+def _object(text, at, end, words, powers, found):  # type: ignore[no-untyped-def]
     """Find the fields of a flat object: for each, where its string stands, or its number.
 
     Args:
@@ -155,11 +155,13 @@ def _object(text, at, end, words, powers, places):  # type: ignore[no-untyped-de
         end: where it ends.
         words: names to compare with.
         powers: of ten.
-        places: int64 [fields, 2], set to start and stop of what a field holds; (-1, -1) where it is absent or null.
+        found: int64 [fields, 2], set to start and stop of what a field holds, -1 where it is absent or null; and
+            float64 [fields], set where that is a number.
 
     Returns:
         Whether it is such an object and nothing else.
     """
+    places, numbers = found
     for k in range(len(places)):
         places[k, 0] = -1
     seen = 0
@@ -202,9 +204,10 @@ def _object(text, at, end, words, powers, places):  # type: ignore[no-untyped-de
                 return False
             places[name, 0] = at
             if name == TIME:
-                _, at = _whole(text, at, end)
+                whole, at = _whole(text, at, end)
+                numbers[name] = float(whole)
             else:
-                _, at = _number(text, at, end, powers)
+                numbers[name], at = _number(text, at, end, powers)
             if at < 0:
                 return False
         at = _space(text, at, end)
@@ -234,29 +237,30 @@ def scan(values, keys, record_times, words, constants, found):  # type: ignore[n
     """Take plain transactions.
 
     Args:
-        values: of the records, as ``plain.Strings``.
-        keys: of the records, as ``plain.Strings``.
+        values: of the records, as ``Texts.arrays``.
+        keys: of the records, as ``Texts.arrays``.
         record_times: int64 [n].
         words: ``plain.Words``.
         constants: ``plain.Limits``, powers of ten, ``plain.Blake``.
         found: ``plain.Columns``, of which nothing is taken; filled in for the records that are.
     """
-    text, ends = values
+    text, starts, stops = values
+    key_text, key_starts, key_stops = keys
     limits, powers, blake = constants
     places = np.empty((len(words.fields.ends), 2), np.int64)
+    numbers = np.zeros(len(words.fields.ends))
     work = (np.empty(16, np.uint64), np.empty(16, np.uint64))
-    for i in range(len(ends)):
-        at, end = ends[i - 1] if i > 0 else 0, ends[i]
-        key_start, key_stop = keys.ends[i - 1] if i > 0 else 0, keys.ends[i]
-        if not _object(text, at, end, words, powers, places):
+    for i in range(len(starts)):
+        at, end = starts[i], stops[i]
+        if at < 0 or key_starts[i] < 0 or not _object(text, at, end, words, powers, (places, numbers)):
             continue
-        if not _ids_fit(text, places, keys.content, key_start, key_stop, limits.longest_id):
+        if not _ids_fit(text, places, key_text, key_starts[i], key_stops[i], limits.longest_id):
             continue
         if places[TIME, 0] < 0 or places[AMOUNT, 0] < 0 or places[TYPE, 0] < 0:
             continue
         if places[KIND, 0] >= 0 and _find(text, places[KIND, 0], places[KIND, 1], words.transaction) < 0:
             continue
-        time, _ = _whole(text, places[TIME, 0], end)
+        time = np.int64(numbers[TIME])  # of 15 digits at most: exact
         if time < limits.earliest_ms or time >= limits.latest_ms:
             continue
         if record_times[i] != limits.no_record_time and time > record_times[i] + limits.most_ahead_ms:
@@ -267,12 +271,10 @@ def scan(values, keys, record_times, words, constants, found):  # type: ignore[n
             if currency < 0:
                 continue
             rate = words.rates[currency]
-        amount, _ = _number(text, places[AMOUNT, 0], end, powers)
-        amount *= rate
+        amount = numbers[AMOUNT] * rate
         balance = np.nan
         if places[BALANCE, 0] >= 0:
-            balance, _ = _number(text, places[BALANCE, 0], end, powers)
-            balance *= rate
+            balance = numbers[BALANCE] * rate
         if not abs(amount) <= limits.largest_amount or abs(balance) > limits.largest_amount:
             continue
         found.time_ms[i] = time
@@ -288,6 +290,6 @@ def scan(values, keys, record_times, words, constants, found):  # type: ignore[n
             low = low << 8 | int((digest >> np.uint64(8 * (k + 3))) & np.uint64(255))
         found.id_hash[i, 0] = high
         found.id_hash[i, 1] = 1 if high == 0 and low == 0 else low
-        found.id_span[i, 0] = start - at
-        found.id_span[i, 1] = stop - at
+        found.id_span[i, 0] = start
+        found.id_span[i, 1] = stop
         found.taken[i] = True

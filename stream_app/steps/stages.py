@@ -3,6 +3,7 @@
 n is the number of items of a batch, m the number of those that are scored.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,11 @@ from numpy.typing import NDArray
 from schemas.accepted import Rejection
 from schemas.messages import Activate, Tick
 from stream_app.kernel import kernel
+from stream_app.steps.texts import At, Texts
 
 Whole = NDArray[np.int64]
+Messages = tuple[Sequence[bytes | None], Sequence[bytes | None]]
+"""Keys and values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +36,31 @@ class Chunk:
     topic: str
     partition: int
     offsets: Whole
-    keys: list[bytes | None]
-    values: list[bytes | None]
+    keys: Texts
+    values: Texts
     record_times: Whole
+
+    @classmethod
+    def of(cls, place: tuple[str, int], offsets: Whole, messages: Messages, record_times: Whole) -> "Chunk":
+        """Return a chunk of messages that are Python objects.
+
+        Args:
+            place: topic and partition.
+            offsets: int64 [records].
+            messages: keys and values of the records.
+            record_times: int64 [records].
+        """
+        keys, values = (Texts.of(texts) for texts in messages)
+        return cls(*place, offsets, keys, values, record_times)
 
     def slice(self, start: int, stop: int) -> "Chunk":
         """Return the records from ``start`` up to ``stop``."""
-        part = slice(start, stop)
-        return Chunk(
-            self.topic, self.partition, self.offsets[part], self.keys[part], self.values[part], self.record_times[part]
-        )
+        return self.take(slice(start, stop))
+
+    def take(self, at: At) -> "Chunk":
+        """Return some of the records."""
+        keys, values = self.keys.take(at), self.values.take(at)
+        return Chunk(self.topic, self.partition, self.offsets[at], keys, values, self.record_times[at])
 
 
 def cut(chunk: Chunk, offset: int) -> list[Chunk]:
@@ -69,8 +88,8 @@ class Batch:
 
     record: Whole
     op: Whole
-    customers: list[bytes]
-    transaction_ids: list[bytes]
+    customers: Texts
+    transaction_ids: Texts
     time_ms: Whole
     kind: Whole
     amount: NDArray[np.float64]
@@ -82,8 +101,6 @@ class Batch:
 def merged(first: Batch, second: Batch) -> Batch:
     """Return the items of two batches of one chunk in log order; only the second may have customer records."""
     order = np.argsort(np.concatenate([first.record, second.record]), kind="stable")
-    places = order.tolist()
-    customers, transaction_ids = first.customers + second.customers, first.transaction_ids + second.transaction_ids
 
     def column(name: str) -> Any:  # noqa: ANN401  (an array of the type of the batch's)
         return np.concatenate([getattr(first, name), getattr(second, name)])[order]
@@ -91,8 +108,8 @@ def merged(first: Batch, second: Batch) -> Batch:
     return Batch(
         record=column("record"),
         op=column("op"),
-        customers=[customers[k] for k in places],
-        transaction_ids=[transaction_ids[k] for k in places],
+        customers=Texts.joined(first.customers, second.customers).take(order),
+        transaction_ids=Texts.joined(first.transaction_ids, second.transaction_ids).take(order),
         time_ms=column("time_ms"),
         kind=column("kind"),
         amount=column("amount"),

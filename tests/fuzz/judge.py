@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Final
 
@@ -195,11 +195,7 @@ class Judge:
         self.tally.good += sum(entries[record].good for record in keep)
         if not keep:
             return
-        keys, values = ([column[record] for record in keep] for column in (chunk.keys, chunk.values))
-        few = replace(
-            chunk, offsets=chunk.offsets[keep], keys=keys, values=values, record_times=chunk.record_times[keep]
-        )
-        alone = _emission(few, self._alone)
+        alone = _emission(chunk.take(np.array(keep)), self._alone)
         first = int(chunk.offsets[0])
         seen, expected = _of_good(emission), _of_good(alone)
         for record in sorted(r for r in refused if entries[r].good):
@@ -254,7 +250,7 @@ def _of_good(emission: Emission) -> dict[str, bytes]:
     found = dict[str, bytes]()
     for part in emission.scores:
         content = part.messages.tobytes()
-        for customer, (first, end) in zip(part.customers, pairwise(part.starts.tolist()), strict=True):
+        for customer, (first, end) in zip(part.customers.words(), pairwise(part.starts.tolist()), strict=True):
             if customer.startswith(GOOD):
                 found[codec.facts(content[first:end])["score_id"]] = content[first:end]
     for alert in emission.alerts:

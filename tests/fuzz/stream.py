@@ -79,7 +79,7 @@ def chunks(found: Iterator[Entry], seed: int) -> Iterator[Chunk]:
 def chunk_of(part: list[Entry], first: int = 0) -> Chunk:
     """Return records as one chunk."""
     keys, values, times = (list(column) for column in zip(*part, strict=True))
-    return Chunk("transactions", 0, np.arange(first, first + len(part)), keys, values, np.array(times, np.int64))
+    return Chunk.of(("transactions", 0), np.arange(first, first + len(part)), (keys, values), np.array(times, np.int64))
 
 
 def _good(rng: random.Random, number: int, who: int, time: int) -> Entry:

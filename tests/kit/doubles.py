@@ -281,5 +281,5 @@ class Feed:
         self._position = min(following, broker.end) if beyond else broker.offsets[at[-1]] + 1
         keys, values, times = zip(*(broker.records[k] for k in at), strict=True)
         offsets = np.array([broker.offsets[k] for k in at], np.int64)
-        chunk = Chunk(INPUT.topic, INPUT.partition, offsets, list(keys), list(values), np.array(times, np.int64))
+        chunk = Chunk.of((INPUT.topic, INPUT.partition), offsets, (keys, values), np.array(times, np.int64))
         return Fetched(INPUT, self._generation, start, self._position, chunk)

@@ -18,6 +18,7 @@ from stream_app.kernel.kernel import CUSTOMER, DUPLICATE, FORGET, NOTHING, SCORE
 from stream_app.steps import alerts
 from stream_app.steps.alerts import Rules
 from stream_app.steps.stages import Batch, Fired, Read
+from stream_app.steps.texts import Texts
 from tests.bundles import random_bundle
 from tests.chunks import NOON
 
@@ -123,8 +124,8 @@ def staged(items: list[Item]) -> tuple[Batch, Read, NDArray[np.float64]]:
     batch = Batch(
         record=np.arange(n),
         op=np.array([item.op for item in items], np.int64),
-        customers=[b"%d" % item.customer for item in items],
-        transaction_ids=[b"t"] * n,
+        customers=Texts.of([b"%d" % item.customer for item in items]),
+        transaction_ids=Texts.of([b"t"] * n),
         time_ms=np.array([item.time for item in items], np.int64),
         kind=whole,
         amount=np.zeros(n),

@@ -60,7 +60,7 @@ def test_the_file_can_be_replayed_and_tells_how_many_partitions_there_were(tmp_p
     log = CapturedLog.read(path)
 
     (chunk,) = log.chunks(100)
-    assert (chunk.offsets.tolist(), chunk.values, captured_partitions(log)) == ([0, 5], [b"v", b"v"], 3)
+    assert (chunk.offsets.tolist(), chunk.values.listed(), captured_partitions(log)) == ([0, 5], [b"v", b"v"], 3)
 
 
 @pytest.mark.parametrize("limit", ["ROW_GROUP", "LARGEST_GROUP"])

@@ -412,7 +412,7 @@ def test_an_interrupt_amid_a_replay_leaves_nothing(
 ) -> None:
     calls = iter([False] * 3)
 
-    def places(rows: residents.Residents, customers: list[bytes]) -> NDArray[np.int64]:
+    def places(rows: residents.Residents, customers: residents.Names) -> NDArray[np.int64]:
         if next(calls, True):
             raise KeyboardInterrupt
         return PLACES(rows, customers)

@@ -46,7 +46,7 @@ def batch(*records: object, **how: Any) -> Batch:  # noqa: ANN401  (passed on)
 def test_a_transaction_becomes_an_item() -> None:
     item = batch(transaction(balance=7, counterparty="x"))
     assert item.op.tolist() == [kernel.TRANSACTION]
-    assert (item.customers, item.transaction_ids) == ([b"c"], [b"t-1"])
+    assert (item.customers.listed(), item.transaction_ids.listed()) == ([b"c"], [b"t-1"])
     assert (item.time_ms.tolist(), item.amount.tolist(), item.balance.tolist()) == ([NOON], [-12.5], [7.0])
     assert item.kind.tolist() == [BANK.spec.type_code["groceries"]]
 
@@ -59,7 +59,7 @@ def test_kinds_may_be_mixed_and_keep_the_order_of_the_log() -> None:
     item = batch(customer(age=40), transaction(), FORGET, None, customer(gender="male"), keys=[b"c"] * 5)
     assert item.op.tolist() == [1, 0, 2, 2, 1]
     assert item.record.tolist() == [0, 1, 2, 3, 4]
-    assert item.transaction_ids == [b"", b"t-1", b"", b"", b""]
+    assert item.transaction_ids.words() == [b"", b"t-1", b"", b"", b""]
     assert item.attributes[:, 0].tolist() == [40.0, kernel.UNCHANGED]
     assert item.attributes[:, 1].tolist() == [kernel.UNCHANGED, 1.0]
 
@@ -156,7 +156,7 @@ def test_a_tombstone_without_a_customer_is_refused(key: bytes | None, reason: Re
 
 def test_a_tombstone_is_a_forget() -> None:
     item = batch(None, keys=["é".encode()])
-    assert (item.op.tolist(), item.customers) == ([kernel.FORGET], ["é".encode()])
+    assert (item.op.tolist(), item.customers.words()) == ([kernel.FORGET], ["é".encode()])
 
 
 @pytest.mark.parametrize(
@@ -364,17 +364,7 @@ RECORDS = st.tuples(
 
 def pieces(whole: Chunk, cuts: list[int]) -> list[Chunk]:
     edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(whole.values)}), len(whole.values)]
-    return [
-        Chunk(
-            whole.topic,
-            whole.partition,
-            whole.offsets[a:b],
-            whole.keys[a:b],
-            whole.values[a:b],
-            whole.record_times[a:b],
-        )
-        for a, b in pairwise(edges)
-    ]
+    return [whole.slice(a, b) for a, b in pairwise(edges)]
 
 
 def outcomes(result: Decoded) -> list[int]:

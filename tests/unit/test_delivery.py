@@ -18,6 +18,7 @@ from stream_app import abilities, kafka
 from stream_app.engine.delivery import STOP_S, AlertDelivery, Delivery, Message, Outbox, score_messages
 from stream_app.settings import Settings
 from stream_app.steps.encode import DeadLetter, Scores
+from stream_app.steps.texts import Texts
 from tests.kit import virtual_time
 from tests.kit.doubles import INPUT, LARGEST_BATCH, Broker, Producer
 from tests.kit.wire import CANCELLED, LOST, REFUSED, UNANSWERED, Faults, Process, Wire
@@ -87,8 +88,8 @@ def scores(*messages: bytes) -> Scores:
     return Scores(
         bundle=nobody,
         record=np.arange(len(messages)),
-        customers=[b"%d" % k for k in range(len(messages))],
-        transaction_ids=[],
+        customers=Texts.of([b"%d" % k for k in range(len(messages))]),
+        transaction_ids=Texts.of([]),
         kind=nobody,
         time_ms=nobody,
         late=nobody,

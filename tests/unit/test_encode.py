@@ -17,6 +17,7 @@ from stream_app.kernel.kernel import CUSTOMER, SCORED, TICK, TRANSACTION
 from stream_app.steps import encode
 from stream_app.steps.encode import LARGEST_DEAD_LETTER, ScoreEncoder, Scores
 from stream_app.steps.stages import Batch, Chunk, Fired, Read
+from stream_app.steps.texts import Texts
 from tests.bundles import random_bundle
 from tests.chunks import NOON, chunk
 
@@ -64,8 +65,8 @@ def encoded(
     batch = Batch(
         record=np.arange(n),
         op=np.full(n, op, np.int64),
-        customers=[name.encode()] * n,
-        transaction_ids=[b"t-%d" % k if op == TRANSACTION else b"" for k in range(n)],
+        customers=Texts.of([name.encode()] * n),
+        transaction_ids=Texts.of([b"t-%d" % k if op == TRANSACTION else b"" for k in range(n)]),
         time_ms=np.full(n, NOON, np.int64),
         kind=whole,
         amount=np.zeros(n),

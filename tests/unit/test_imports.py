@@ -14,6 +14,7 @@ CORE = {
     "aiokafka",
     "faust",
     "mode",
+    "llvmlite",
     "msgspec",
     "numba",
     "numpy",

@@ -28,7 +28,7 @@ Pairs = list[tuple[bytes | None, bytes | None]]
 def chunk(pairs: Pairs, record_time: int = NO_RECORD_TIME) -> Chunk:
     keys, values = ([pair[k] for pair in pairs] for k in (0, 1))
     n = len(pairs)
-    return Chunk("t", 0, np.arange(n), keys, values, np.full(n, record_time, np.int64))
+    return Chunk.of(("t", 0), np.arange(n), (keys, values), np.full(n, record_time, np.int64))
 
 
 def slow(part: Chunk) -> Decoded:

@@ -97,7 +97,7 @@ def ticked(bundle: Bundle, scorer: Scorer, names: list[bytes], time_ms: int) -> 
     emission = score(decode(part, scorer.vocabulary), part, scorer)
     found = {}
     for scores in emission.scores:
-        for k, name in enumerate(scores.customers):
+        for k, name in enumerate(scores.customers.words()):
             message = scores.messages[scores.starts[k] : scores.starts[k + 1]].tobytes()
             found[name] = json.loads(message)["tasks"]
     assert bundle.spec.tasks

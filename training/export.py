@@ -7,19 +7,22 @@ from typing import Any, Final
 import tensorflow as tf
 
 from stream_app.bundle import INPUT_NAME, OUTPUT_NAME
+from training.graph import simplify
+from training.network import Scorer
 
 OPSET: Final = 17
 
 
-def to_onnx(scorer: Any, feature_width: int) -> bytes:  # noqa: ANN401  (a Keras model)
-    """Return a Keras model from raw features to scores as one ONNX file with dynamic batch."""
+def to_onnx(scorer: Scorer, feature_width: int) -> bytes:
+    """Return a scorer as one ONNX file with dynamic batch."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the converter about its own dependencies
         import tf2onnx  # noqa: PLC0415  (warns when imported)
 
         signature = [tf.TensorSpec([None, feature_width], tf.float32, name=INPUT_NAME)]
-        function = tf.function(lambda features: scorer(features, training=False), input_signature=signature)
+        function = tf.function(scorer.arranged, input_signature=signature)
         proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    simplify(proto.graph)
     _name_by_order(proto.graph)
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "rows"

@@ -7,11 +7,13 @@ import keras
 import numpy as np
 
 from schemas.spec import Spec
-from stream_app.bundle import INPUT_NAME, Output, outputs_of
+from stream_app.bundle import Output, outputs_of
 from training.arrays import Floats, Singles
 from training.calibrate import Calibration
 from training.scaling import Scaling
 from training.tasks import KINDS
+
+Layer = tuple[Singles, Singles]
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,58 @@ class Shape:
 
     layers: tuple[int, ...] = (128, 64)
     dropout: float = 0.05
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The trained weights, from raw features to calibrated scores, in two forms that compute the same.
+
+    Attributes:
+        outputs: of the bundle.
+        scaling: how raw features become inputs.
+        shared: kernel [inputs, units] and bias [units] of each layer of the shared bottom, all float32.
+        heads: kernel [units, width] and bias [width] of each output, calibrated.
+    """
+
+    outputs: tuple[Output, ...]
+    scaling: Scaling
+    shared: tuple[Layer, ...]
+    heads: tuple[Layer, ...]
+
+    def __call__(self, features: Any) -> Any:  # noqa: ANN401  (tensors)
+        """Return the scores as the network was trained, layer by layer: what an export is compared with.
+
+        Args:
+            features: [n, feature width].
+        """
+        shared = self.scaling(keras.ops.convert_to_tensor(features))
+        for kernel, bias in self.shared:
+            shared = keras.ops.relu(keras.ops.matmul(shared, kernel) + bias)
+        logits = [keras.ops.matmul(shared, kernel) + bias for kernel, bias in self.heads]
+        return self._scores(logits)
+
+    def arranged(self, features: Any) -> Any:  # noqa: ANN401  (tensors)
+        """Return the scores in the form that is exported, with fewer passes over memory.
+
+        The first layer takes the inputs block by block, and all heads are one product.
+
+        Args:
+            features: tensor [n, feature width].
+        """
+        (kernel, shared), *layers = self.shared
+        for block in self.scaling.blocks(features):
+            shared = keras.ops.matmul(block.inputs, kernel[block.columns]) + shared
+        shared = keras.ops.relu(shared)
+        for kernel, bias in layers:
+            shared = keras.ops.relu(keras.ops.matmul(shared, kernel) + bias)
+        kernels, biases = zip(*self.heads, strict=True)
+        logits = keras.ops.matmul(shared, np.concatenate(kernels, axis=1)) + np.concatenate(biases)
+        starts = [output.start for output in self.outputs[1:]]
+        return self._scores(keras.ops.split(logits, starts, axis=1) if starts else [logits])
+
+    def _scores(self, logits: list[Any]) -> Any:  # noqa: ANN401  (tensors)
+        parts = [KINDS[output.kind].activate(part) for output, part in zip(self.outputs, logits, strict=True)]
+        return keras.ops.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
 
 @dataclass(frozen=True)
@@ -67,24 +121,17 @@ class Network:
         parts = [np.asarray(self.model(part, training=False), np.float64) for part in _parts(inputs)]
         return np.concatenate(parts)
 
-    def scorer(self, calibrations: tuple[Calibration, ...]) -> Any:  # noqa: ANN401  (Keras is untyped)
-        """Return the Keras model from raw features to calibrated scores: the one that is exported.
-
-        Each calibration is folded into its head.
-        """
-        features = keras.Input((len(self.scaling.mean),), name=INPUT_NAME)
-        shared = self.scaling(features)
-        for layer in self.model.layers:
-            if layer.name.startswith("shared_"):
-                shared = layer(shared)
-        scores = []
+    def scorer(self, calibrations: tuple[Calibration, ...]) -> Scorer:
+        """Return what goes from raw features to calibrated scores, each calibration folded into its head."""
+        heads: list[Layer] = []
         for output, calibration in zip(self.outputs, calibrations, strict=True):
             kernel, bias = self.model.get_layer(f"head_{output.task}").get_weights()
-            head = keras.layers.Dense(output.width, name=f"calibrated_{output.task}")
-            logits = head(shared)
-            head.set_weights([kernel * np.float32(calibration.gain), np.float32(calibration(bias.astype(np.float64)))])
-            scores.append(KINDS[output.kind].activate(logits))
-        return keras.Model(features, keras.ops.concatenate(scores, axis=1))
+            shifted = calibration(bias.astype(np.float64)).astype(np.float32)
+            heads.append((kernel * np.float32(calibration.gain), shifted))
+        shared: list[Layer] = [
+            tuple(layer.get_weights()) for layer in self.model.layers if layer.name.startswith("shared_")
+        ]
+        return Scorer(self.outputs, self.scaling, tuple(shared), tuple(heads))
 
 
 def _constant(values: Floats) -> Any:  # noqa: ANN401  (Keras is untyped)

@@ -57,7 +57,7 @@ def train(prepared: Prepared, options: Options, progress: Progress = SILENT) -> 
     progress.step("exporting", 0, 1)
     scorer = network.scorer(tuple(calibrations.values()))
     model = to_onnx(scorer, layout.feature_width)
-    parity = prove(model, lambda rows: scorer(rows, training=False), _some(samples.features), layout, network.outputs)
+    parity = prove(model, scorer, _some(samples.features), layout, network.outputs)
     progress.step("exporting", 1, 1, f"largest difference {parity['largest_difference']:.1g}")
     return Trained(model, inputs, calibrations, parity, history)
 

@@ -14,7 +14,8 @@ from stream_app.bundle import INPUT_NAME, OUTPUT_NAME, Bundle
 
 BATCH_MULTIPLE: Final = 16
 """Batches are filled up to it: vectorised loops then have no scalar tail, whose last bit would differ."""
-LARGEST_BATCH: Final = 4096
+LARGEST_BATCH: Final = 512
+"""What one batch makes on its way then fits into a core's second cache."""
 
 
 class Predictor:
@@ -55,15 +56,25 @@ class Predictor:
         """
         if len(features) == 0:  # not every operator takes an empty batch
             return np.empty((0, self._score_width), np.float32)
-        if len(features) > LARGEST_BATCH:
-            parts = [self(features[k : k + LARGEST_BATCH]) for k in range(0, len(features), LARGEST_BATCH)]
-            return np.concatenate(parts)
-        rest = -len(features) % BATCH_MULTIPLE
-        if rest:
-            features = np.concatenate([features, np.zeros((rest, self._feature_width), np.float32)])
-        scores: NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: features})[0]
-        scores = scores[: len(scores) - rest]
+        scores = np.empty((len(features), self._score_width), np.float32)
+        for start in range(0, len(features), LARGEST_BATCH):
+            scores[start : start + LARGEST_BATCH] = self._batch(features, start)
         if np.isnan(scores).any():
             message = "Expected a number as every score, found NaN from model.onnx; train the bundle again."
             raise BundleError(message)
         return scores
+
+    def _batch(self, features: NDArray[np.float32], start: int) -> NDArray[np.float32]:
+        """Return the scores from a row on: of a whole batch, or of what is left.
+
+        What is left is filled up with the rows before it, which costs no copy, or else with zeros.
+        """
+        stop = min(start + LARGEST_BATCH, len(features))
+        missing = (start - stop) % BATCH_MULTIPLE
+        if missing <= start:
+            rows = features[start - missing : stop]
+        else:
+            rows = np.zeros((stop + missing, self._feature_width), np.float32)
+            rows[:stop] = features
+        scores: NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: rows})[0]
+        return scores[missing:] if missing <= start else scores[:stop]

@@ -1,8 +1,8 @@
 """The exported network is the trained one, for every batch; what is not is refused."""
 
 import hashlib
-from collections.abc import Callable
-from typing import Any
+from collections import Counter
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -21,9 +21,9 @@ from training import parity
 from training.arrays import Singles
 from training.calibrate import Calibration
 from training.export import to_onnx
-from training.network import Network, Shape
-from training.parity import difference, edge_rows, prove
-from training.scaling import Scaling
+from training.network import Network, Scorer, Shape
+from training.parity import TOLERANCE, difference, edge_rows, prove
+from training.scaling import LIMIT, Scaling
 
 
 @pytest.fixture(scope="module")
@@ -53,20 +53,23 @@ CALIBRATIONS = (
 
 
 @pytest.fixture(scope="module")
-def scorer(spec: Spec, layout: Layout, features: Singles) -> Callable[[Singles], Any]:
+def scorer(spec: Spec, layout: Layout, features: Singles) -> Scorer:
     keras.utils.set_random_seed(1)
     width = outputs_of(spec)[-1].start + 1
     network = Network.build(spec, Scaling.of(features, layout), Shape((32, 16)), np.linspace(-1, 3, width))
-    return network.scorer(CALIBRATIONS)  # type: ignore[no-any-return]
+    scorer = network.scorer(CALIBRATIONS)
+    rng = np.random.default_rng(5)  # a new network's biases are 0, which the converter leaves out
+    shared = [(kernel, rng.normal(0, 0.1, len(bias)).astype(np.float32)) for kernel, bias in scorer.shared]
+    return replace(scorer, shared=tuple(shared))
 
 
 @pytest.fixture(scope="module")
-def model(scorer: Callable[[Singles], Any], layout: Layout) -> bytes:
+def model(scorer: Scorer, layout: Layout) -> bytes:
     return to_onnx(scorer, layout.feature_width)
 
 
 def test_an_exported_network_is_proven(
-    model: bytes, scorer: Callable[[Singles], Any], features: Singles, layout: Layout, spec: Spec
+    model: bytes, scorer: Scorer, features: Singles, layout: Layout, spec: Spec
 ) -> None:
     told = prove(model, scorer, features, layout, outputs_of(spec))
 
@@ -114,8 +117,100 @@ def test_a_column_that_the_network_may_not_see_changes_no_score(features: Single
     assert np.asarray(scorer(other)).tobytes() == np.asarray(scorer(features)).tobytes()
 
 
+def extremes(scaling: Scaling) -> Singles:
+    """Return rows of everything that a kernel could give, and each input just at its bounds."""
+    rng = np.random.default_rng(2)
+    width = len(scaling.mean)
+    values = [0.0, -0.0, 1e-38, 1e-20, -1e-20, 1.0, -0.5, -1.0, -1e6, 16777216.0, 1e12, np.finfo(np.float32).max]
+    same = np.repeat(np.array(values, np.float32)[:, None], width, axis=1)
+    mixed = rng.choice(np.array(values, np.float32), (64, width))
+    spread = scaling.mean + LIMIT * np.array([[-1.0], [1.0], [-0.999], [1.001]]) / np.maximum(scaling.factor, 1e-3)
+    spread[:, : scaling.log_width] = np.expm1(spread[:, : scaling.log_width].clip(0, 80))
+    return np.concatenate([same, mixed, spread.astype(np.float32)])
+
+
+def strange(features: Singles, layout: Layout) -> Singles:
+    """Return rows with columns that are constant, nearly constant, or nearly always 0; the last column is not."""
+    rows, rng = features.copy(), np.random.default_rng(3)
+    for first in (0, layout.log_width):
+        rows[:, first] = 7.0
+        rows[:, first + 1] = 100.0 + rng.normal(0, 1e-2, len(rows))
+        rows[:, first + 2] = rng.random(len(rows)) < 0.01
+        rows[:, first + 3] = 1e9
+    return rows
+
+
+@pytest.mark.parametrize("hidden", ["", 'exclude_inputs = ["due_*", "count_*"]\n'])
+def test_blocks_hold_the_same_inputs_to_the_last_bit(hidden: str, features: Singles) -> None:
+    layout = Layout(spec_file.parse(hidden + SPEC, "a test")).check()
+    scaling = Scaling.of(strange(features, layout), layout)
+    rows = np.concatenate([features, extremes(scaling)])
+    tensor = keras.ops.convert_to_tensor(rows)
+    expected, found = np.asarray(scaling(tensor)), np.zeros_like(rows)
+
+    for columns, inputs in scaling.blocks(tensor):
+        found[:, columns] += np.asarray(inputs)
+
+    assert np.array_equal(found, expected)
+    assert found.any(axis=0).sum() == np.count_nonzero(scaling.factor)
+
+
+@pytest.mark.parametrize("layers", [(16,), (32, 16)])
+def test_the_exported_form_is_the_trained_network_at_all_extremes(
+    layers: tuple[int, ...], spec: Spec, layout: Layout, features: Singles
+) -> None:
+    keras.utils.set_random_seed(4)
+    rows = strange(features, layout)
+    network = Network.build(spec, Scaling.of(rows, layout), Shape(layers), np.linspace(-1, 3, 7))
+    scorer = network.scorer((Calibration("identity"),) * 4)
+    predict = Predictor(to_onnx(scorer, layout.feature_width), layout.feature_width, 7)
+    rows = np.concatenate([rows, extremes(network.scaling)])
+    logits = network.logits(network.inputs(rows))
+    money = np.arange(7) == outputs_of(spec)[2].start
+
+    assert difference(predict(rows), np.asarray(scorer(rows)), money) <= TOLERANCE
+    assert predict(rows)[:, 0] == pytest.approx(1 / (1 + np.exp(-logits[:, 0])), abs=2e-6)
+
+
+def test_an_exported_form_with_one_other_bound_is_refused(
+    scorer: Scorer, features: Singles, layout: Layout, spec: Spec
+) -> None:
+    factor = scorer.scaling.factor.copy()
+    factor[0] *= 1.001
+    other = replace(scorer, scaling=replace(scorer.scaling, factor=factor))
+
+    with pytest.raises(TrainingError, match="found a difference of"):
+        prove(to_onnx(other, layout.feature_width), scorer, features, layout, outputs_of(spec))
+
+
+def test_the_exported_graph_has_one_product_a_layer_and_block(model: bytes) -> None:
+    operators = Counter(node.op_type for node in onnx.load_from_string(model).graph.node)
+
+    assert {name: operators[name] for name in ("Gemm", "MatMul", "Min", "Max", "Clip", "Split")} == {
+        "Gemm": 5,
+        "MatMul": 0,
+        "Min": 0,
+        "Max": 0,
+        "Clip": 4,
+        "Split": 1,
+    }
+
+
+def test_the_same_scorer_gives_the_same_bytes(model: bytes, scorer: Scorer, layout: Layout) -> None:
+    assert to_onnx(scorer, layout.feature_width) == model
+
+
+def test_a_feature_that_is_nan_stops(model: bytes, features: Singles, layout: Layout) -> None:
+    predict = Predictor(model, layout.feature_width, 7)
+    for column in (0, layout.log_width, layout.column["due_first_d"]):
+        rows = features[:20].copy()
+        rows[5, column] = np.nan
+        with pytest.raises(BundleError, match="found NaN"):
+            predict(rows)
+
+
 def test_a_difference_beyond_the_tolerance_is_refused(
-    model: bytes, scorer: Callable[[Singles], Any], features: Singles, layout: Layout, spec: Spec
+    model: bytes, scorer: Scorer, features: Singles, layout: Layout, spec: Spec
 ) -> None:
     def wrong(rows: Singles) -> Singles:
         scores = np.array(scorer(rows))
@@ -130,7 +225,7 @@ def test_a_difference_beyond_the_tolerance_is_refused(
 
 def test_scores_that_depend_on_the_batch_are_refused(
     model: bytes,
-    scorer: Callable[[Singles], Any],
+    scorer: Scorer,
     features: Singles,
     layout: Layout,
     spec: Spec,
@@ -148,7 +243,7 @@ def test_scores_that_depend_on_the_batch_are_refused(
 
 
 def test_a_network_with_other_names_is_refused(
-    model: bytes, scorer: Callable[[Singles], Any], features: Singles, layout: Layout, spec: Spec
+    model: bytes, scorer: Scorer, features: Singles, layout: Layout, spec: Spec
 ) -> None:
     proto = onnx.load_from_string(model)
     proto.graph.input[0].name = "rows"

@@ -12,10 +12,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	"$$p" -c '$(FITS)' >/dev/null 2>&1 && command -v "$$p" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo walkthrough venv kafka test check bench fuzz chaos clean
+.PHONY: help demo walkthrough venv kafka test check bench bench-quick fuzz chaos clean
 
 help:  ## List the targets
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '  make %-11s %s\n' "$$t" "$$d"; done
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '  make %-11s %s\n' "$$t" "$$d"; done
 
 demo: $(TRYING)  ## Watch a bank's customers being scored live; the first time some gigabytes are downloaded
 	@$(VENV)/bin/foretell demo $(ARGS)
@@ -78,8 +78,11 @@ check: $(READY)  ## Check format, lint and types
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-bench: $(READY)  ## Measure how many records a second the replay takes
-	$(PY) -m tests.bench.replay
+bench: $(READY) $(KAFKA)/.ready  ## Measure everything on real servers, with baselines (hours); ARGS="--compare OLD.json"
+	$(PY) -m tests.bench $(ARGS)
+
+bench-quick: $(READY) $(KAFKA)/.ready  ## Measure what matters most in five minutes
+	$(PY) -m tests.bench --quick $(ARGS)
 
 fuzz: $(READY)  ## Put a million mutated records through the codec and the pipeline (minutes); ARGS=--broker: through Kafka
 	$(PY) -m tests.fuzz $(ARGS)

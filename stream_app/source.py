@@ -6,14 +6,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import numpy as np
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.structs import OffsetAndMetadata
 
-from schemas.accepted import NO_RECORD_TIME
 from stream_app import kafka, offsets
 from stream_app.engine.ports import Fetched
+from stream_app.fetch import in_chunks
 from stream_app.settings import Settings
 from stream_app.steps.stages import Chunk
 
@@ -50,6 +49,7 @@ class KafkaSource:
         except BaseException:
             await consumer.stop()
             raise
+        in_chunks(consumer)
         self._consumer = consumer
         consumer.subscribe([self._settings.transactions_topic], listener=_Listener(assign, revoke))
 
@@ -79,14 +79,14 @@ class KafkaSource:
         self._join_anew_if_broken()
         try:
             async with asyncio.timeout(REBALANCE_S):  # it waits for the end of a rebalance, however long
-                records = await self._joined.getmany(*wanted, timeout_ms=POLL_MS)
+                chunks = await self._joined.getmany(*wanted, timeout_ms=POLL_MS)
         except TimeoutError:  # nothing was taken out: aiokafka waits only before it does
             return []
         except Exception:  # what it had taken out for other partitions before one failed is lost to us
             for name in self._joined.assignment() & self._position.keys() & set(wanted):
                 self._joined.seek(name, self._position[name])
             raise
-        return [self._fetched(name, part) for name, part in records.items()]
+        return [self._fetched(name, chunk) for name, (chunk,) in chunks.items()]
 
     def check(self) -> None:
         """Raise what keeps the consumer from taking part in the group; it says so to nobody who does not fetch.
@@ -146,20 +146,12 @@ class KafkaSource:
         if any(task and task.done() and not task.cancelled() and task.exception() for task in tasks):
             coordinator.request_rejoin()
 
-    def _fetched(self, name: TopicPartition, records: list[ConsumerRecord]) -> Fetched:
+    def _fetched(self, name: TopicPartition, chunk: Chunk) -> Fetched:
         start = self._position.get(name, _NOT_SOUGHT)
         subscription = self._joined._subscription.subscription  # noqa: SLF001  (`position()` lets a seek come between)
         end = subscription.assignment.state_value(name).position
         self._position[name] = end
-        return Fetched(name, self._generation.get(name, _NOT_SOUGHT), start, end, as_chunk(name, records))
-
-
-def as_chunk(name: TopicPartition, records: list[ConsumerRecord]) -> Chunk:
-    """Return fetched records as a chunk."""
-    times = [NO_RECORD_TIME if record.timestamp is None else record.timestamp for record in records]
-    messages = [record.key for record in records], [record.value for record in records]
-    offsets = np.array([record.offset for record in records], np.int64)
-    return Chunk.of((name.topic, name.partition), offsets, messages, np.array(times, np.int64))
+        return Fetched(name, self._generation.get(name, _NOT_SOUGHT), start, end, chunk)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas import spec_file
+from stream_app import record_batches
 from stream_app.bundle import Bundle, Manifest, outputs_of
 from stream_app.kernel.layout import Layout
 from stream_app.pipeline import score
@@ -27,6 +28,7 @@ _TIME: Final = 1_700_000_000_000
 
 def warm_up(shelf: Shelf) -> None:
     """Run a transaction, a customer record and a tick through all steps, on rows that are thrown away."""
+    record_batches.warm_up()
     bundle = shelf.first
     scorer = Scorer(shelf, Residents(bundle.rolling.layout.row_width), "warm-up", 0)
     about = {"customer_id": _CUSTOMER, "time": _TIME}

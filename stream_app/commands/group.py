@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from stream_app import kafka, offsets
 from stream_app.commands.broker import PATIENCE_S, opened, translated
 from stream_app.engine.beginning import Beginning
+from stream_app.fetch import chunk_of
 from stream_app.settings import Settings
-from stream_app.source import as_chunk
 from stream_app.steps.stages import Chunk
 
 _POLL_MS: Final = 500
@@ -106,7 +106,7 @@ async def chunks(
     consumer.assign([name])
     consumer.seek(name, first)
     async for found in records(consumer, settings, name, end):
-        yield as_chunk(name, found)
+        yield chunk_of(name, found)
 
 
 async def records(

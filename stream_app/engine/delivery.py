@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
@@ -12,8 +13,9 @@ from aiokafka.structs import OffsetAndMetadata, RecordMetadata
 
 from schemas import codec
 from schemas.messages import Alert
-from stream_app import abilities, kafka
+from stream_app import abilities, kafka, record_batches
 from stream_app.outage import stop_producer
+from stream_app.record_batches import RecordBatch
 from stream_app.settings import Settings
 from stream_app.steps.encode import DeadLetter, Scores
 
@@ -36,15 +38,16 @@ class Outbox:
         failed: whether a batch has failed; an idempotent producer refuses all from then on.
     """
 
-    def __init__(self, producer: AIOKafkaProducer, *, numbered: bool = True) -> None:
+    def __init__(self, producer: AIOKafkaProducer, *, numbered: bool = True, transactional: bool = False) -> None:
         """Take over a producer that is not started.
 
         Args:
             producer: what sends.
             numbered: whether the broker numbers what comes, so that it refuses what comes after a batch that failed.
                 Else a partition's next batch is handed over only when the former one has arrived.
+            transactional: whether it sends in transactions.
         """
-        self.producer, self.failed = producer, False
+        self.producer, self.failed, self._transactional = producer, False, transactional
         self._under_way: set[Sent] = set()
         self._numbered, self._former = numbered, dict[tuple[str, int], Sent]()
 
@@ -65,6 +68,14 @@ class Outbox:
             sent.append(await self._send(batch, topic, partition))
         return sent
 
+    async def send_scores(self, topic: str, partition: int, scores: Scores) -> list[Sent]:
+        """Hand the scores of a batch over; return what must be awaited before they can be taken to have arrived."""
+        values, now_ms = (scores.messages, scores.starts), int(time.time() * 1000)
+        batches = record_batches.written(
+            scores.customers, values, kafka.LARGEST_BATCH, now_ms, transactional=self._transactional
+        )
+        return [await self._send(batch, topic, partition) for batch in batches]
+
     async def close(self) -> None:
         """Stop the producer, whatever state it is in, and tell whoever still waits for a batch."""
         stopping = asyncio.ensure_future(stop_producer(self.producer, STOP_S))
@@ -74,7 +85,7 @@ class Outbox:
             if not sent.done():  # a producer that is stopped by force says nothing of it
                 sent.set_exception(ProducerClosed())
 
-    async def _send(self, batch: BatchBuilder, topic: str, partition: int) -> Sent:
+    async def _send(self, batch: BatchBuilder | RecordBatch, topic: str, partition: int) -> Sent:
         batch.close()
         if not self._numbered and (former := self._former.get((topic, partition))) is not None:
             await asyncio.shield(former)
@@ -105,7 +116,7 @@ class Delivery:
         """Become the partition's only writer, by the producer that the delivery mode asks for."""
         if self.in_transactions:
             name = f"{self._settings.group}-{self._partition.topic}-{self._partition.partition}"
-            self._outbox = Outbox(kafka.transactional_producer(self._settings, name))
+            self._outbox = Outbox(kafka.transactional_producer(self._settings, name), transactional=True)
         else:
             self._outbox = await _plain_outbox(self._settings)
         await self._outbox.start()
@@ -121,7 +132,7 @@ class Delivery:
         letters = [(letter.key, letter.value, list(letter.headers)) for letter in dead_letters]
         try:
             for part in scores:
-                self._sent += await self._started.send(settings.scores_topic, number, score_messages(part))
+                self._sent += await self._started.send_scores(settings.scores_topic, number, part)
             self._sent += await self._started.send(settings.dlq_topic, number, letters)
         except AssertionError:  # what aiokafka says of every batch that comes after a refused one
             for sent in self._sent:
@@ -206,12 +217,3 @@ async def _plain_outbox(settings: Settings) -> Outbox:
     """Return a way out without transactions, as the brokers can have it; not started."""
     numbered = await abilities.can_number(settings)
     return Outbox(kafka.idempotent_producer(settings, idempotent=numbered), numbered=numbered)
-
-
-def score_messages(scores: Scores) -> list[Message]:
-    """Return the scores of a batch as messages keyed by customer."""
-    content, starts = scores.messages.tobytes(), scores.starts.tolist()
-    return [
-        (customer, content[first:end], [])
-        for customer, first, end in zip(scores.customers.words(), starts, starts[1:], strict=False)
-    ]

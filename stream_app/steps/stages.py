@@ -53,6 +53,17 @@ class Chunk:
         keys, values = (Texts.of(texts) for texts in messages)
         return cls(*place, offsets, keys, values, record_times)
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Chunk]") -> "Chunk":
+        """Return chunks that follow each other as one."""
+        keys, values = parts[0].keys, parts[0].values
+        for part in parts[1:]:
+            keys, values = Texts.joined(keys, part.keys), Texts.joined(values, part.values)
+        offsets, times = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("offsets", "record_times")
+        )
+        return cls(parts[0].topic, parts[0].partition, offsets, keys, values, times)
+
     def slice(self, start: int, stop: int) -> "Chunk":
         """Return the records from ``start`` up to ``stop``."""
         return self.take(slice(start, stop))

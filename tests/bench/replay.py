@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,7 +25,12 @@ import pyarrow.parquet as pq
 from schemas import spec_file
 from schemas.progress import SILENT
 from stream_app.offline.folder import CUSTOMERS, SPEC, TRANSACTIONS, read_folder
+from tests.bench.figures import Sample
+from tests.bench.generator import FIRST_MS, SPAN_MS, Workload
+from tests.bench.place import Place
 from tests.bundles import random_bundle
+from tests.kit import records as raw
+from tests.kit.evidence import captured
 from training.datasets.simulator import BankSimulator
 
 
@@ -55,6 +61,17 @@ def measure(log: Path, bundle: Path, out: Path) -> tuple[float, float]:
     answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lines = {line.split("  ")[0].strip(): line.split("  ", 1)[1].strip() for line in answer.splitlines()}
     return float(lines["start-up"].split()[0]), float(lines["steady"].split()[0].replace(",", ""))
+
+
+def replayed(place: Place, work: Workload) -> Iterator[Sample]:
+    """Yield the rate and the start of a replay of a workload."""
+    log = place.folder / "replay.parquet"
+    records = [raw.Record(item.partition, item.number, item.key, item.value, (), FIRST_MS + SPAN_MS) for item in work]
+    pq.write_table(captured(records, "transactions").table, log)
+    start, steady = measure(log, place.bundle.path, place.folder / "replayed.parquet")
+    yield Sample("replay", steady, "records/s", "higher")
+    yield Sample("replay: start", start, "s", "lower")
+    log.unlink()
 
 
 def main() -> None:

@@ -9,9 +9,11 @@ from typing import Final, NamedTuple, TypeVar
 import numpy as np
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, InvalidTxnState, OutOfOrderSequenceNumber, ProducerFenced
+from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import OffsetAndMetadata
 
 from stream_app.engine.ports import Fetched
+from stream_app.record_batches import RecordBatch
 from stream_app.steps.stages import Chunk
 from tests.kit.wire import Process, Wire
 
@@ -117,6 +119,15 @@ class Batch:
         """Take no more."""
 
 
+def _messages(batch: Batch | RecordBatch) -> list[tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]]:
+    if isinstance(batch, Batch):
+        return batch.messages
+    written = MemoryRecords(batch._build()).next_batch()  # noqa: SLF001  (as the producer calls it)
+    assert written is not None
+    assert written.validate_crc()
+    return [(record.key, record.value, tuple(record.headers)) for record in written]
+
+
 class Producer:
     """A producer as aiokafka's, with the traps of aiokafka's.
 
@@ -165,7 +176,7 @@ class Producer:
         """Return an empty batch."""
         return Batch()
 
-    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> "asyncio.Future[object]":
+    async def send_batch(self, batch: Batch | RecordBatch, topic: str, *, partition: int) -> "asyncio.Future[object]":
         """Send a batch; return what becomes of it."""
         del partition
         await self._process.pass_on()
@@ -202,11 +213,11 @@ class Producer:
     async def _ask(self, kind: str, act: Callable[[], _T]) -> _T:
         return await self._wire.ask(self._process, kind, act)
 
-    def _write(self, topic: str, batch: Batch) -> None:
+    def _write(self, topic: str, batch: Batch | RecordBatch) -> None:
         if self._broken:
             raise OutOfOrderSequenceNumber
         to = self._broker.in_transaction(self.name, self._epoch)[0] if self.name else self._broker.visible
-        to += [Message(topic, *message) for message in batch.messages]
+        to += [Message(topic, *message) for message in _messages(batch)]
 
     def _tell(self, sent: "asyncio.Future[object]", answer: "asyncio.Future[None]") -> None:
         """Tell what became of a batch."""

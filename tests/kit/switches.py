@@ -157,7 +157,7 @@ def fencing(patch: pytest.MonkeyPatch) -> None:
     async def start_as_another(self: Delivery) -> None:
         if not self.in_transactions:
             return await start(self)
-        self._outbox = Outbox(kafka.transactional_producer(self._settings, secrets.token_hex(8)))
+        self._outbox = Outbox(kafka.transactional_producer(self._settings, secrets.token_hex(8)), transactional=True)
         return await self._outbox.start()
 
     patch.setattr(Delivery, "start", start_as_another)

@@ -15,7 +15,7 @@ from aiokafka.structs import OffsetAndMetadata
 from schemas import codec
 from schemas.messages import Alert
 from stream_app import abilities, kafka
-from stream_app.engine.delivery import STOP_S, AlertDelivery, Delivery, Message, Outbox, score_messages
+from stream_app.engine.delivery import STOP_S, AlertDelivery, Delivery, Message, Outbox
 from stream_app.settings import Settings
 from stream_app.steps.encode import DeadLetter, Scores
 from stream_app.steps.texts import Texts
@@ -153,9 +153,24 @@ def test_messages_go_in_as_few_batches_as_they_fit_in_and_keep_their_order(place
     ]
 
 
-def test_each_score_is_a_message_with_its_customer_as_key() -> None:
-    assert score_messages(scores(b"one", b"", b"three")) == [(b"0", b"one", []), (b"1", b"", []), (b"2", b"three", [])]
-    assert score_messages(scores()) == []
+def test_each_score_is_a_message_with_its_customer_as_key(place: Place) -> None:
+    async def work() -> list[int]:
+        outbox = Outbox(kafka.idempotent_producer(place.settings))
+        await outbox.start()
+        counts = []
+        for part in (scores(b"one", b"", b"three"), scores()):
+            sent = await outbox.send_scores("scores", 0, part)
+            await asyncio.gather(*sent)
+            counts.append(len(sent))
+        await outbox.close()
+        return counts
+
+    assert virtual_time.run(work()) == [1, 0]
+    assert [tuple(message) for message in place.broker.visible] == [
+        ("scores", b"0", b"one", ()),
+        ("scores", b"1", b"", ()),
+        ("scores", b"2", b"three", ()),
+    ]
 
 
 def test_a_batch_that_fails_and_nobody_waits_for_is_no_error_of_the_loop(place: Place) -> None:
@@ -237,7 +252,7 @@ def test_nothing_is_committed_where_one_batch_has_failed(
     async def work() -> None:
         delivery = await place.delivery()
         await delivery.begin()
-        await delivery.send([scores(*[b"x"] * 2 * LARGEST_BATCH)], [LETTER])
+        await delivery.send([scores(b"x"), scores(b"y")], [LETTER])
         assert isinstance(await gone(delivery.commit(upto(7))), KafkaError)
         await delivery.close()
 

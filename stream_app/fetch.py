@@ -1,0 +1,164 @@
+"""A consumer's fetch answers as chunks, without an object for each record.
+
+aiokafka's fetcher goes on to do all that has to do with brokers and positions; the two classes by which it takes
+answers apart are exchanged for ours, for one consumer and not for the process.
+"""
+
+from collections.abc import Iterator, Sequence
+from types import FunctionType, MethodType
+from typing import Any, Final
+
+import numpy as np
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
+
+from schemas.accepted import NO_RECORD_TIME
+from stream_app import record_batches
+from stream_app.record_batches import CODEC, CONTROL, CRC_END, HEADER, LENGTH_END, MAGIC, TRANSACTIONAL, Columns, Header
+from stream_app.steps.stages import Chunk
+from stream_app.steps.texts import Texts
+
+_MAGIC_AT: Final = 16
+_SMALLEST_RECORD: Final = 7
+"""Bytes: of a record without key and value."""
+
+
+def in_chunks(consumer: AIOKafkaConsumer) -> None:
+    """Let a consumer that has been started return chunks: ``getmany`` has one for each partition then.
+
+    To be called before anything is assigned to it.
+    """
+    own = consumer._fetcher  # noqa: SLF001  (aiokafka has no place for this)
+    usual = own._proc_fetch_request.__func__  # noqa: SLF001
+    names = usual.__globals__ | {"MemoryRecords": Answer, "PartitionRecords": PartitionChunks}
+    ours = FunctionType(usual.__code__, names, usual.__name__, usual.__defaults__, usual.__closure__)
+    own._proc_fetch_request = MethodType(ours, own)  # noqa: SLF001
+
+
+class Answer:
+    """The bytes that a fetch has brought of one partition, with what aiokafka asks of them."""
+
+    def __init__(self, data: bytes) -> None:
+        """Take the bytes; the last batch may be cut off."""
+        self.data = data
+
+    def has_next(self) -> bool:
+        """Return whether there is a whole batch."""
+        return next(self.batches(), None) is not None
+
+    def size_in_bytes(self) -> int:
+        """Return how many bytes there are."""
+        return len(self.data)
+
+    def batches(self) -> Iterator[tuple[int, int]]:
+        """Yield where each whole batch starts and ends.
+
+        Raises:
+            CorruptRecordException: a batch is too short for one.
+        """
+        at = 0
+        while len(self.data) - at > _MAGIC_AT:
+            end = at + LENGTH_END + int.from_bytes(self.data[at + 8 : at + LENGTH_END], "big", signed=True)
+            smallest = HEADER.size if self.data[at + _MAGIC_AT] == MAGIC else _MAGIC_AT
+            if end - at < smallest:
+                message = f"a batch of {end - at} bytes"
+                raise CorruptRecordException(message)
+            if end > len(self.data):
+                return
+            yield at, end
+            at = end
+
+
+class PartitionChunks(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
+    """What a fetch has brought of one partition: an iterator over one chunk, or none where nothing is to be seen."""
+
+    def _unpack_records(self) -> Iterator[Chunk]:
+        """Yield the records; the position then is behind all batches.
+
+        Raises:
+            CorruptRecordException: a batch is damaged.
+        """
+        first, parts = self.next_fetch_offset, list(self._parts())
+        if not parts:
+            return
+        chunk = parts[0] if len(parts) == 1 else Chunk.joined(parts)
+        wanted = chunk.offsets >= first  # a batch is fetched as a whole
+        if not wanted.all():
+            chunk = chunk.take(np.flatnonzero(wanted))
+        if len(chunk.offsets):
+            yield chunk
+
+    def _parts(self) -> Iterator[Chunk]:
+        """Yield runs of batches that are read by the compiled loop, and each of the others by itself."""
+        run = list[tuple[int, Header]]()
+        for at, end, header in self._visible():
+            if header is not None and not header.attributes & CODEC:
+                run.append((at, header))
+                continue
+            if run:
+                yield self._read(run)
+                run = []
+            yield self._iterated(at, end)
+        if run:
+            yield self._read(run)
+
+    def _visible(self) -> Iterator[tuple[int, int, Header | None]]:
+        """Yield where batches of records stand that may be seen, and their headers; none where the format is older."""
+        data = self._records.data
+        for at, end in self._records.batches():
+            if data[at + _MAGIC_AT] != MAGIC:
+                yield at, end, None
+                continue
+            header = Header.of(data, at)
+            if self._check_crcs and calc_crc32c(data[at + CRC_END : end]) != header.crc:
+                message = f"Invalid CRC - {self._tp}"
+                raise CorruptRecordException(message)
+            if not (self._is_aborted(header, at, end) or header.attributes & CONTROL):
+                yield at, end, header
+            self.next_fetch_offset = header.base_offset + header.last_offset_delta + 1
+
+    def _is_aborted(self, header: Header, at: int, end: int) -> bool:
+        """Return whether a batch is of a transaction that was aborted, where those are not to be seen."""
+        if self._isolation_level != fetcher.READ_COMMITTED:
+            return False
+        self._consume_aborted_up_to(header.base_offset)
+        control = header.attributes & CONTROL
+        if control and self._contains_abort_marker(MemoryRecords(self._records.data[at:end]).next_batch()):
+            self._aborted_producers.discard(header.producer_id)
+        return bool(header.attributes & TRANSACTIONAL) and header.producer_id in self._aborted_producers
+
+    def _read(self, run: list[tuple[int, Header]]) -> Chunk:
+        data = np.frombuffer(self._records.data, np.uint8)
+        records = sum(header.records for _, header in run)
+        whole = all(0 <= header.records <= header.length // _SMALLEST_RECORD for _, header in run)
+        found, first = Columns.room(records if whole else 0), 0
+        for at, header in run:
+            if not whole or not record_batches.read(data, at, header, found, first):
+                message = (
+                    f"Expected {header.records} records at offset {header.base_offset} of {self._tp}, found others"
+                )
+                raise CorruptRecordException(message)
+            first += header.records
+        keys, values = (Texts(data, place[:, 0].copy(), place[:, 1].copy()) for place in (found.key, found.value))
+        return Chunk(self._tp.topic, self._tp.partition, found.offsets, keys, values, found.times)
+
+    def _iterated(self, at: int, end: int) -> Chunk:
+        """Return a batch as aiokafka reads it: compressed, or of an older format."""
+        batch: Any = MemoryRecords(self._records.data[at:end]).next_batch()
+        if self._check_crcs and not batch.validate_crc():
+            message = f"Invalid CRC - {self._tp}"
+            raise CorruptRecordException(message)
+        chunk = chunk_of(self._tp, list(batch))
+        self.next_fetch_offset = batch.next_offset
+        return chunk
+
+
+def chunk_of(name: TopicPartition, records: Sequence[Any]) -> Chunk:
+    """Return aiokafka's records of a partition as a chunk."""
+    times = [NO_RECORD_TIME if record.timestamp is None else record.timestamp for record in records]
+    messages = [record.key for record in records], [record.value for record in records]
+    offsets = np.array([record.offset for record in records], np.int64)
+    return Chunk.of((name.topic, name.partition), offsets, messages, np.array(times, np.int64))

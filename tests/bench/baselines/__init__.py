@@ -1,0 +1,1 @@
+"""What others write: plain Faust applications that do the same job, to compare with."""

@@ -1,0 +1,76 @@
+"""A network of the trained shape with random weights, exported as training does it.
+
+    python -m tests.bench.network FOLDER
+
+It runs in a process of its own, because it loads TensorFlow.
+"""
+
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from schemas import spec_file
+from schemas.accepted import NO_RECORD_TIME
+from stream_app import bundle
+from stream_app.bundle import MODEL, Bundle
+from stream_app.residents import Residents
+from stream_app.scorer import Scorer as PartitionScorer
+from stream_app.shelf import Shelf
+from stream_app.steps import features
+from stream_app.steps.decode import decode
+from stream_app.steps.stages import Batch, Chunk
+from tests.bench.generator import Workload
+from tests.bundles import random_bundle
+from training.arrays import Singles
+
+_HEADS: Final = 0.08
+_BIAS: Final = {"binary": -3.0, "multiclass": 0.0, "value": 4.0}
+"""Rarely above a threshold, as with a trained network, so that alerts are rare."""
+_RECORDS: Final = 20_000
+
+
+def of_trained_shape(path: Path, seed: int = 0) -> Bundle:
+    """Write and return a bundle for the built-in bank whose network has the default layers and random weights."""
+    from training.export import to_onnx  # noqa: PLC0415  (loads TensorFlow)
+    from training.network import Scorer, Shape  # noqa: PLC0415  (as above)
+    from training.scaling import Scaling  # noqa: PLC0415  (as above)
+
+    first = random_bundle(path.with_name(path.name + ".small"), spec_file.bank())
+    scaling = Scaling.of(_features(first), first.rolling.layout)
+    rng = np.random.default_rng(seed)
+    widths = (first.manifest.feature_width, *Shape().layers)
+    shared = tuple(
+        (rng.normal(0, (2 / inputs) ** 0.5, (inputs, units)).astype(np.float32), np.zeros(units, np.float32))
+        for inputs, units in pairwise(widths)
+    )
+    outputs = first.manifest.outputs
+    heads = tuple(
+        (
+            rng.normal(0, _HEADS, (widths[-1], output.width)).astype(np.float32),
+            np.full(output.width, _BIAS[output.kind], np.float32),
+        )
+        for output in outputs
+    )
+    network = to_onnx(Scorer(outputs, scaling, shared, heads), widths[0])
+    return bundle.write(path, first.manifest, {MODEL: network})
+
+
+def _features(first: Bundle) -> Singles:
+    """Return the feature rows of some transactions, for the scaling."""
+    records = list(Workload(1000, _RECORDS, 1.1, partitions=1))
+    messages = [record.key for record in records], [record.value for record in records]
+    chunk = Chunk.of(("bench", 0), np.arange(len(records)), messages, np.full(len(records), NO_RECORD_TIME, np.int64))
+    scorer = PartitionScorer(Shelf(first), Residents(first.rolling.layout.row_width), "bench", 0)
+    (batch,) = decode(chunk, scorer.vocabulary).parts
+    assert isinstance(batch, Batch)
+    residents = scorer.residents
+    residents.enter(residents.missing(batch.customers))
+    places = residents.places(batch.customers)
+    return features.read(batch, places, residents.matrix, first.rolling, first.eligibility).features
+
+
+if __name__ == "__main__":
+    _ = of_trained_shape(Path(sys.argv[1]))

@@ -12,6 +12,7 @@ from aiokafka.record.util import calc_crc32c
 from numba import njit
 from numpy.typing import NDArray
 
+from stream_app.native import copy
 from stream_app.steps.texts import Bytes, Texts, Whole, readable
 
 HEADER: Final = struct.Struct(">qiibIhiqqqhii")
@@ -101,7 +102,7 @@ class RecordBatch:
         self._content, self._records, self._time_ms = content, records, time_ms
         self._attributes = TRANSACTIONAL if transactional else 0
         self._producer = (-1, -1, 0)
-        self._built: bytes | None = None
+        self._built: memoryview | None = None
 
     def append(self, **_: Any) -> None:
         """Return None: the batch is full."""
@@ -124,14 +125,14 @@ class RecordBatch:
     def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
         self._producer = (producer_id, producer_epoch, base_sequence)
 
-    def _build(self) -> bytes:
+    def _build(self) -> memoryview:
         if self._built is None:
             whole, last = self._content.data, self._records - 1
             kind = (MAGIC, 0, self._attributes)
             times, producer = (self._time_ms, self._time_ms), self._producer
             HEADER.pack_into(whole, 0, 0, len(whole) - LENGTH_END, -1, *kind, last, *times, *producer, self._records)
             struct.pack_into(">I", whole, CRC_AT, calc_crc32c(whole[CRC_END:]))
-            self._built = whole.tobytes()
+            self._built = whole
         return self._built
 
 
@@ -255,11 +256,9 @@ def _write(buffer, bounds, keys, values, first):  # type: ignore[no-untyped-def]
         buffer[at + 1] = 0
         at = _put_varint(buffer, at + 2, delta)
         at = _put_varint(buffer, at, key)
-        for k in range(key):
-            buffer[at + k] = key_content[key_starts[i] + k]
+        copy(buffer, at, key_content, key_starts[i], key)
         at = _put_varint(buffer, at + key, value)
-        for k in range(value):
-            buffer[at + k] = content[starts[i] + k]
+        copy(buffer, at, content, starts[i], value)
         at += value
         buffer[at] = 0
         at += 1

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stream_app.kernel.prefetch import prefetch
+from stream_app.native import prefetch
 
 TRANSACTION: Final = 0
 CUSTOMER: Final = 1

@@ -16,7 +16,6 @@ from stream_app.kernel import kernel
 from stream_app.steps.stages import Batch, Chunk, Fired, Read, Whole
 from stream_app.steps.texts import Texts
 from stream_app.steps.writer import Program, Writer
-from stream_app.steps.writer import Texts as Columns
 
 LARGEST_DEAD_LETTER: Final = 65_536
 _LONGEST_DETAIL: Final = 1024
@@ -113,7 +112,7 @@ class ScoreEncoder:
         integers[:, _TASKS::2] = read.eligible
         integers[:, _TASKS + 1 :: 2] = band
         millionths = np.rint(self._with_choice(values, band) * 1e6).astype(np.int64)
-        messages, starts = self._writer(Columns.of(customers.words(), transactions.words()), integers, millionths)
+        messages, starts = self._writer((customers, transactions), integers, millionths)
         return Scores(
             self._bundle,
             record,

@@ -9,16 +9,17 @@ from typing import Final
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+
+from stream_app.native import BLOCK, copy_16, put
+from stream_app.steps.texts import Bytes, Texts, Whole
 
 LITERAL, TEXT, INTEGER, DECIMAL, CHOICE, SKIP = range(6)
 _NUMBER_BYTES: Final = 28
 """Room for a sign, 19 digits, a point and six decimals."""
 _TEXT_GROWTH: Final = 6
 """A control character takes six bytes in JSON."""
-
-Bytes = NDArray[np.uint8]
-Whole = NDArray[np.int64]
+_PAIRS: Final = np.frombuffer("".join(f"{pair:02}" for pair in range(100)).encode(), np.uint8)
+"""The digits of the numbers below a hundred."""
 
 
 @dataclass
@@ -27,10 +28,16 @@ class Program:
 
     _code: list[tuple[int, int, int]] = field(default_factory=list)
     _literals: list[bytes] = field(default_factory=list)
+    _jumped_to: bool = False
 
     def literal(self, text: str) -> None:
         """Write a fixed text."""
-        self._code.append((LITERAL, self._keep(text), 0))
+        last = self._code[-1] if self._code else None
+        if last is not None and last[0] == LITERAL and last[1] == len(self._literals) - 1 and not self._jumped_to:
+            self._literals[-1] += text.encode()
+        else:
+            self._code.append((LITERAL, self._keep(text), 0))
+        self._jumped_to = False
 
     def text(self, column: int) -> None:
         """Write a text column as the inside of a JSON string."""
@@ -58,11 +65,12 @@ class Program:
     def end_skip(self, place: int) -> None:
         """End the part that ``skip_unless`` started."""
         self._code[place] = (SKIP, self._code[place][1], len(self._code))
+        self._jumped_to = True
 
     def build(self) -> "Writer":
         """Return the writer."""
         ends = np.cumsum([0, *map(len, self._literals)]).astype(np.int64)
-        literals = np.frombuffer(b"".join(self._literals), np.uint8)
+        literals = np.frombuffer(b"".join(self._literals) + bytes(BLOCK), np.uint8)  # read a block at a time
         room = sum(len(text) for text in self._literals) + _NUMBER_BYTES * len(self._code)
         texts = sum(code == TEXT for code, _, _ in self._code)
         return Writer(np.array(self._code, np.int64).reshape(-1, 3), literals, ends, room, texts)
@@ -70,23 +78,6 @@ class Program:
     def _keep(self, text: str) -> int:
         self._literals.append(text.encode())
         return len(self._literals) - 1
-
-
-@dataclass(frozen=True)
-class Texts:
-    """Columns of texts: all bytes of each column, and where each text ends."""
-
-    content: tuple[Bytes, ...]
-    ends: tuple[Whole, ...]
-
-    @classmethod
-    def of(cls, *columns: list[bytes]) -> "Texts":
-        """Return text columns of equal length."""
-        content = tuple(np.frombuffer(b"".join(column), np.uint8) for column in columns)
-        ends = tuple(
-            np.cumsum(np.fromiter(map(len, column), np.int64, len(column)), dtype=np.int64) for column in columns
-        )
-        return cls(content, ends)
 
 
 @dataclass(frozen=True)
@@ -99,7 +90,7 @@ class Writer:
     room: int
     texts: int
 
-    def __call__(self, texts: Texts, integers: Whole, decimals: Whole) -> tuple[Bytes, Whole]:
+    def __call__(self, texts: tuple[Texts, ...], integers: Whole, decimals: Whole) -> tuple[Bytes, Whole]:
         """Write one JSON object per row.
 
         Args:
@@ -111,23 +102,17 @@ class Writer:
             All objects one behind the other, and int64 [n + 1] where each starts.
         """
         n = len(integers)
-        longest = sum(len(content) for content in texts.content) * _TEXT_GROWTH * max(self.texts, 1)
-        buffer = np.empty(n * self.room + longest, np.uint8)
+        longest = sum(int((column.stop - column.start).sum()) for column in texts) * _TEXT_GROWTH * max(self.texts, 1)
+        buffer = np.empty(n * self.room + longest + BLOCK, np.uint8)
         starts = np.zeros(n + 1, np.int64)
-        _write(
-            buffer,
-            starts,
-            (self.code, self.literals, self.literal_ends),
-            (texts.content, texts.ends),
-            (integers, decimals),
-        )
+        columns = tuple(column.arrays for column in texts)
+        _write(buffer, starts, (self.code, self.literals, self.literal_ends, _PAIRS), columns, (integers, decimals))
         return buffer[: starts[n]], starts
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _write(buffer, starts, program, texts, numbers):  # type: ignore[no-untyped-def]
-    code, literals, literal_ends = program
-    contents, text_ends = texts
+    code, literals, literal_ends, pairs = program
     integers, decimals = numbers
     w = 0
     for i in range(len(integers)):
@@ -140,53 +125,84 @@ def _write(buffer, starts, program, texts, numbers):  # type: ignore[no-untyped-
                 chosen = column if what == 0 else more + integers[i, column]
                 first = literal_ends[chosen]
                 length = literal_ends[chosen + 1] - first
-                for j in range(length):
-                    buffer[w + j] = literals[first + j]
+                for j in range(0, length, 16):
+                    copy_16(buffer, w + j, literals, first + j)
                 w += length
+            elif what == 3:  # decimal
+                w = _decimal(buffer, w, decimals[i, column], pairs)
+            elif what == 5:  # skip
+                if integers[i, column] == 0:
+                    k = more
             elif what == 1:  # text
-                content, ends = contents[column], text_ends[column]
-                for j in range(ends[i - 1] if i > 0 else 0, ends[i]):
+                content, first, stop = texts[column]
+                for j in range(first[i], stop[i]):
                     c = content[j]
                     if c >= 32 and c != 34 and c != 92:
-                        buffer[w] = c
+                        put(buffer, w, c)
                         w += 1
                     else:
                         w = _escape(buffer, w, c)
-            elif what == 2:  # integer
+            else:  # integer
                 value = integers[i, column]
                 if value < 0:
-                    buffer[w] = 45
+                    put(buffer, w, 45)
                     w += 1
                     value = -value
-                w = _digits(buffer, w, value)
-            elif what == 3:  # decimal
-                value = decimals[i, column]
-                if value < 0:
-                    buffer[w] = 45
-                    w += 1
-                    value = -value
-                w = _digits(buffer, w, value // 1_000_000)
-                buffer[w] = 46
-                rest = value % 1_000_000
-                for j in range(6, 0, -1):
-                    buffer[w + j] = 48 + rest % 10
-                    rest //= 10
-                w += 7
-            elif integers[i, column] == 0:  # skip
-                k = more
+                w = _digits(buffer, w, value, pairs)
     starts[len(integers)] = w
 
 
 @njit(error_model="numpy")
-def _digits(buffer, w, value):  # type: ignore[no-untyped-def]
+def _pair(buffer, w, value, pairs):  # type: ignore[no-untyped-def]
+    """Write two digits."""
+    at = np.uint64(2) * np.uint64(value)
+    put(buffer, w, pairs[at])
+    put(buffer, w + 1, pairs[at + np.uint64(1)])
+
+
+@njit(error_model="numpy")
+def _decimal(buffer, w, millionths, pairs):  # type: ignore[no-untyped-def]
+    """Write a number with six decimals."""
+    if millionths < 0:
+        put(buffer, w, 45)
+        w += 1
+    value = np.uint64(abs(millionths))
+    whole = value // np.uint64(1_000_000)
+    rest = np.uint32(value - whole * np.uint64(1_000_000))
+    if whole < np.uint64(10):
+        put(buffer, w, 48 + np.uint8(whole))
+        w += 1
+    else:
+        w = _digits(buffer, w, np.int64(whole), pairs)
+    put(buffer, w, 46)
+    high = rest // np.uint32(10_000)
+    low = np.uint32(rest - high * np.uint32(10_000))
+    middle = low // np.uint32(100)
+    _pair(buffer, w + 1, high, pairs)
+    _pair(buffer, w + 3, middle, pairs)
+    _pair(buffer, w + 5, np.uint32(low - middle * np.uint32(100)), pairs)
+    return w + 7
+
+
+@njit(error_model="numpy")
+def _digits(buffer, w, value, pairs):  # type: ignore[no-untyped-def]
+    """Write a whole number that is not negative."""
+    rest = np.uint64(value)
     digits = 1
-    rest = value // 10
-    while rest > 0:
+    bound = np.uint64(10)
+    while digits < 19 and rest >= bound:
         digits += 1
-        rest //= 10
-    for j in range(w + digits - 1, w - 1, -1):
-        buffer[j] = 48 + value % 10
-        value //= 10
+        bound *= np.uint64(10)
+    at = w + digits
+    while rest >= np.uint64(100):
+        higher = rest // np.uint64(100)
+        at -= 2
+        _pair(buffer, at, rest - higher * np.uint64(100), pairs)
+        rest = higher
+    if rest >= np.uint64(10):
+        _pair(buffer, at - 2, rest, pairs)
+    else:
+        put(buffer, at - 1, 48 + np.uint8(rest))
     return w + digits
 
 

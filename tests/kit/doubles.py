@@ -122,7 +122,7 @@ class Batch:
 def _messages(batch: Batch | RecordBatch) -> list[tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]]:
     if isinstance(batch, Batch):
         return batch.messages
-    written = MemoryRecords(batch._build()).next_batch()  # noqa: SLF001  (as the producer calls it)
+    written = MemoryRecords(bytes(batch._build())).next_batch()  # noqa: SLF001  (as the producer calls it)
     assert written is not None
     assert written.validate_crc()
     return [(record.key, record.value, tuple(record.headers)) for record in written]

@@ -56,7 +56,7 @@ def mutant(old: str, new: str) -> Steps:
     source = Path(kernel.__file__).read_text(encoding="utf-8")
     assert source.count(old) == 1, f"expected {old!r} once in the kernel; correct the mutant"
     plain = source.replace("from numba import njit", "njit = lambda **_: lambda function: function")
-    plain = plain.replace("from stream_app.kernel.prefetch import prefetch", "prefetch = lambda *_: None")
+    plain = plain.replace("from stream_app.native import prefetch", "prefetch = lambda *_: None")
     assert plain != source
     module = types.ModuleType("mutant")
     exec(compile(plain.replace(old, new), "mutant", "exec"), module.__dict__)  # noqa: S102  (the project's own text)

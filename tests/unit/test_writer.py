@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.steps.writer import Program, Texts, Writer
+from stream_app.steps.texts import Texts
+from stream_app.steps.writer import Program, Writer
 
 
 def written(
@@ -19,7 +20,7 @@ def written(
     n = len(integers)
     columns = [[text.encode() for text in column] for column in texts] + [[b""] * n] * (2 - len(texts))
     content, starts = writer(
-        Texts.of(*columns),
+        (Texts.of(columns[0]), Texts.of(columns[1])),
         np.array(integers, np.int64).reshape(n, len(integers[0]) if n else 3),
         np.array(decimals, np.int64).reshape(n, len(decimals[0]) if n else 1),
     )

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import codec as codecs
 from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
@@ -22,6 +23,7 @@ from stream_app.steps.stages import Chunk
 from stream_app.steps.texts import Texts
 
 _MAGIC_AT: Final = 16
+_CODECS: Final = {1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}
 _SMALLEST_RECORD: Final = 7
 """Bytes: of a record without key and value."""
 
@@ -46,8 +48,11 @@ class Answer:
         self.data = data
 
     def has_next(self) -> bool:
-        """Return whether there is a whole batch."""
-        return next(self.batches(), None) is not None
+        """Return whether there is a whole batch, or something else that is found out about when it is read."""
+        try:
+            return next(self.batches(), None) is not None
+        except CorruptRecordException:  # raised here, it would end aiokafka's fetching for good
+            return True
 
     def size_in_bytes(self) -> int:
         """Return how many bytes there are."""
@@ -72,6 +77,51 @@ class Answer:
             at = end
 
 
+class _Run:
+    """Batches that follow each other; what was compressed stands behind the answer.
+
+    Attributes:
+        headers: of the batches.
+        places: where the records of each start and end in the content.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        """Begin with no batch of an answer."""
+        self.headers, self.places = list[Header](), list[tuple[int, int]]()
+        self._contents, self._size = [data], len(data)
+
+    def add(self, start: int, end: int, header: Header) -> None:
+        """Take a batch whose records stand there in the answer.
+
+        Raises:
+            UnsupportedCodecError: the library for its compression is not installed.
+        """
+        codec = header.attributes & CODEC
+        if codec:
+            content = _uncompressed(codec, self._contents[0][start:end])
+            self._contents.append(content)
+            start, end = self._size, self._size + len(content)
+            self._size = end
+        self.headers.append(header)
+        self.places.append((start, end))
+
+    def content(self) -> bytes:
+        """Return what the places are of."""
+        return self._contents[0] if len(self._contents) == 1 else b"".join(self._contents)
+
+
+def _uncompressed(codec: int, content: bytes) -> bytes:
+    name = _CODECS.get(codec, "an unknown one")
+    if codec not in _CODECS or not getattr(codecs, f"has_{name}")():
+        message = f"Libraries for {name} compression codec not found"
+        raise UnsupportedCodecError(message)
+    try:
+        return bytes(getattr(codecs, f"{name}_decode")(content))
+    except Exception as error:
+        message = f"content that is not compressed by {name}"
+        raise CorruptRecordException(message) from error  # each library has errors of its own
+
+
 class PartitionChunks(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
     """What a fetch has brought of one partition: an iterator over one chunk, or none where nothing is to be seen."""
 
@@ -92,17 +142,17 @@ class PartitionChunks(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokaf
             yield chunk
 
     def _parts(self) -> Iterator[Chunk]:
-        """Yield runs of batches that are read by the compiled loop, and each of the others by itself."""
-        run = list[tuple[int, Header]]()
+        """Yield runs of batches that are read by the compiled loop, and each of an older format by itself."""
+        run = _Run(self._records.data)
         for at, end, header in self._visible():
-            if header is not None and not header.attributes & CODEC:
-                run.append((at, header))
+            if header is not None:
+                run.add(at + HEADER.size, end, header)
                 continue
-            if run:
+            if run.headers:
                 yield self._read(run)
-                run = []
+                run = _Run(self._records.data)
             yield self._iterated(at, end)
-        if run:
+        if run.headers:
             yield self._read(run)
 
     def _visible(self) -> Iterator[tuple[int, int, Header | None]]:
@@ -130,23 +180,24 @@ class PartitionChunks(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokaf
             self._aborted_producers.discard(header.producer_id)
         return bool(header.attributes & TRANSACTIONAL) and header.producer_id in self._aborted_producers
 
-    def _read(self, run: list[tuple[int, Header]]) -> Chunk:
-        data = np.frombuffer(self._records.data, np.uint8)
-        records = sum(header.records for _, header in run)
-        whole = all(0 <= header.records <= header.length // _SMALLEST_RECORD for _, header in run)
-        found, first = Columns.room(records if whole else 0), 0
-        for at, header in run:
-            if not whole or not record_batches.read(data, at, header, found, first):
-                message = (
-                    f"Expected {header.records} records at offset {header.base_offset} of {self._tp}, found others"
-                )
+    def _read(self, run: "_Run") -> Chunk:
+        data = np.frombuffer(run.content(), np.uint8)
+        whole = all(
+            0 <= header.records <= (end - start) // _SMALLEST_RECORD
+            for header, (start, end) in zip(run.headers, run.places, strict=True)
+        )
+        found, first = Columns.room(sum(header.records for header in run.headers) if whole else 0), 0
+        for header, place in zip(run.headers, run.places, strict=True):
+            if not whole or not record_batches.read(data, place, header, found, first):
+                expected = f"{header.records} records at offset {header.base_offset} of {self._tp}"
+                message = f"Expected {expected}, found others"
                 raise CorruptRecordException(message)
             first += header.records
         keys, values = (Texts(data, place[:, 0].copy(), place[:, 1].copy()) for place in (found.key, found.value))
         return Chunk(self._tp.topic, self._tp.partition, found.offsets, keys, values, found.times)
 
     def _iterated(self, at: int, end: int) -> Chunk:
-        """Return a batch as aiokafka reads it: compressed, or of an older format."""
+        """Return a batch as aiokafka reads it."""
         batch: Any = MemoryRecords(self._records.data[at:end]).next_batch()
         if self._check_crcs and not batch.validate_crc():
             message = f"Invalid CRC - {self._tp}"

@@ -71,23 +71,23 @@ class Columns(NamedTuple):
         return cls(np.empty(n, np.int64), np.empty(n, np.int64), np.empty((n, 2), np.int64), np.empty((n, 2), np.int64))
 
 
-def read(data: Bytes, at: int, header: Header, found: Columns, first: int) -> bool:
-    """Read the records of one batch that is not compressed.
+def read(data: Bytes, place: tuple[int, int], header: Header, found: Columns, first: int) -> bool:
+    """Read the records of one batch.
 
     Args:
-        data: uint8, in which the batch stands.
-        at: where it starts.
-        header: its header.
+        data: uint8, in which the records stand, not compressed.
+        place: where they start, and where they end.
+        header: of the batch.
         found: filled in from ``first`` on.
         first: the next place in ``found``.
 
     Returns:
         Whether all records were as the format has them.
     """
-    end = at + LENGTH_END + header.length
-    log_time = header.last_time if header.attributes & LOG_TIME else -1
-    numbers = (at + HEADER.size, end, header.records, header.base_offset, header.first_time, log_time)
-    return bool(_read(readable(data[:end]), numbers, found, first))
+    by_log = bool(header.attributes & LOG_TIME)
+    time = header.last_time if by_log else header.first_time
+    numbers = (*place, header.records, header.base_offset, time, 0 if by_log else 1)
+    return bool(_read(readable(data), numbers, found, first))
 
 
 class RecordBatch:
@@ -191,7 +191,7 @@ def _part(data, at, end, place):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _read(data, numbers, found, first):  # type: ignore[no-untyped-def]
-    at, end, records, base_offset, base_time, log_time = numbers
+    at, end, records, base_offset, base_time, deltas_count = numbers
     for i in range(first, first + records):
         length, at = _varint(data, at, end)
         if at < 0 or length < 1 or length > end - at:
@@ -210,7 +210,7 @@ def _read(data, numbers, found, first):  # type: ignore[no-untyped-def]
         if at < 0:
             return False
         found.offsets[i] = base_offset + offset_delta
-        found.times[i] = log_time if log_time >= 0 else base_time + time_delta
+        found.times[i] = base_time + deltas_count * time_delta
         at = behind  # headers are not looked at
     return at == end
 
@@ -271,5 +271,5 @@ def warm_up() -> NDArray[np.int64]:
     [batch] = written(Texts.of([b"k"]), (np.zeros(1, np.uint8), np.array([0, 1])), 1000, 0, transactional=False)
     data = np.frombuffer(batch._build(), np.uint8)  # noqa: SLF001  (as the producer calls it)
     found = Columns.room(1)
-    read(data, 0, Header.of(data.data, 0), found, 0)
+    read(data, (HEADER.size, len(data)), Header.of(data.data, 0), found, 0)
     return found.offsets

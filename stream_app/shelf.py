@@ -1,6 +1,7 @@
 """The bundles that a worker or a replay has at hand, by their sha256, and their networks made ready."""
 
 from pathlib import Path
+from threading import RLock
 
 from schemas.errors import BundleError
 from stream_app import bundle as bundles
@@ -17,17 +18,19 @@ class Shelf:
         self.folder = folder or first.path.resolve().parent
         self._known = {first.sha256: first}
         self._predictors: dict[str, Predictor] = {}
+        self._lock = RLock()  # partitions are worked on side by side
 
     def find(self, sha256: str) -> Bundle | None:
         """Return the bundle of that sha256, looking again into the folder where it is not known yet."""
-        if sha256 not in self._known:
-            for path in sorted(self.folder.glob(f"*/{MANIFEST}")):
-                try:
-                    found = bundles.load(path.parent)
-                except BundleError:  # half copied, or of another version: not the one we look for
-                    continue
-                self._known[found.sha256] = found
-        return self._known.get(sha256)
+        with self._lock:
+            if sha256 not in self._known:
+                for path in sorted(self.folder.glob(f"*/{MANIFEST}")):
+                    try:
+                        found = bundles.load(path.parent)
+                    except BundleError:  # half copied, or of another version: not the one we look for
+                        continue
+                    self._known[found.sha256] = found
+            return self._known.get(sha256)
 
     def require(self, sha256: str, present: Bundle, place: str) -> Bundle:
         """Return the bundle that an activate at ``place`` in the log names, if it may follow the present one.
@@ -54,6 +57,7 @@ class Shelf:
 
     def predictor(self, bundle: Bundle) -> Predictor:
         """Return the network of a bundle, loaded once."""
-        if bundle.sha256 not in self._predictors:
-            self._predictors[bundle.sha256] = Predictor.of(bundle)
-        return self._predictors[bundle.sha256]
+        with self._lock:
+            if bundle.sha256 not in self._predictors:
+                self._predictors[bundle.sha256] = Predictor.of(bundle)
+            return self._predictors[bundle.sha256]

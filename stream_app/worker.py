@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from schemas.errors import ForetellError
 from stream_app import bundle
+from stream_app.engine.compute import Threads
 from stream_app.engine.delivery import AlertDelivery
 from stream_app.engine.engine import Engine
 from stream_app.engine.errors import OutOfStepError
@@ -67,7 +68,10 @@ class Worker:
         self.source = KafkaSource(settings)
         self._stores = connect(settings)
         snapshots = Snapshots.of(settings, self._layout)
-        around = Surroundings(settings, self.source, self._shelf, AlertDelivery(settings), self.metrics, snapshots)
+        self._threads = Threads()
+        around = Surroundings(
+            settings, self.source, self._shelf, AlertDelivery(settings), self.metrics, snapshots, self._threads
+        )
         self.engine = Engine(around, self._store)
         self._keeper = self._saving(snapshots) if snapshots else None
         self._state = "starting"
@@ -88,6 +92,7 @@ class Worker:
         gc.collect()
         gc.freeze()  # numba and onnxruntime leave a heap that a full collection would walk again and again
         gc.set_threshold(50_000, 50, 100)
+        self._threads.start()
         while True:
             if await self._join():
                 break
@@ -131,6 +136,7 @@ class Worker:
         await self.engine.close()  # what matters is committed then; a server that is away must not hold us up
         rest = (self.source.stop(), asyncio.wait_for(self._stores.close(), STOP_S))
         _ = await asyncio.gather(*rest, return_exceptions=True)
+        self._threads.close()
 
     @property
     def alive(self) -> bool:

@@ -124,7 +124,7 @@ async def open_partition(
     scorer.switch(bundle)
     verify = (marker.last, marker.fingerprint) if marker.last >= found.first else None
     flushed = max(marker.flushed, found.first)
-    work = PartitionWork(scorer, store, marker)
+    work = PartitionWork(scorer, store, marker, around.compute)
     await work.adopt(marker._replace(flushed=flushed, partitions=partitions, started=first.sha256))
     return Opened(work, flushed if verify is None else marker.last, committed, beginning.encode(), verify)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
+from stream_app.engine.compute import Compute, in_place
 from stream_app.engine.delivery import AlertDelivery
 from stream_app.metrics import Metrics
 from stream_app.settings import Settings
@@ -70,3 +71,4 @@ class Surroundings:
     alerts: AlertDelivery
     metrics: Metrics
     snapshots: Snapshots | None = None
+    compute: Compute = in_place

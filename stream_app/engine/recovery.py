@@ -11,6 +11,8 @@ FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 10.0
 FENCED_PAUSE_S: Final = 1.0
 """Another worker has the partition, as a rule; the group protocol is about to say so."""
+MOST_AT_ONCE: Final = 8_192
+"""Records of a part: others must have their turn."""
 TRIES: Final = 3
 MOST_IN_A_ROW: Final = 8
 """Records in a row that fail alone: from there on it is not the records that are to blame."""
@@ -100,7 +102,7 @@ class Recovery:
         if offsets[0] in self.poison:
             return 1
         edges = {committed, *self.poison, *([self.fence] if self.fence is not None else [])}
-        most = len(offsets)
+        most = min(len(offsets), MOST_AT_ONCE)
         if self._suspects is not None:
             edges.add(self._suspects.first)
             most = self._length if self._suspects.first <= offsets[0] <= self._suspects.last else most

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from schemas.accepted import Reason, Rejection
 from schemas.errors import BundleError
 from schemas.messages import Activate, Tick
+from stream_app.engine.compute import Compute, in_place
 from stream_app.engine.errors import RefusedError
 from stream_app.pipeline import finish, score_part
 from stream_app.residents import Residents
@@ -21,6 +22,8 @@ from stream_app.steps.stages import Batch, Chunk, Control
 from stream_app.store.port import LostWritesError, Marker, RowStore
 
 FINGERPRINT_BYTES: Final = 8
+SMALL: Final = 500
+"""So many records are done before another thread would have begun."""
 FLUSH_ROWS: Final = 5_000
 """A write of more rows would hold up Redis for others; so it is not waited for ``flush_ms``."""
 BEHIND_ROWS: Final = 10 * FLUSH_ROWS
@@ -67,9 +70,9 @@ class PartitionWork:
         written: told of each write, once it has been done.
     """
 
-    def __init__(self, scorer: Scorer, store: RowStore, marker: Marker) -> None:
+    def __init__(self, scorer: Scorer, store: RowStore, marker: Marker, compute: Compute = in_place) -> None:
         """Start from what the store has. The marker's fields that do not follow from the log stay as they are."""
-        self.scorer, self.marker = scorer, marker
+        self.scorer, self.marker, self._compute = scorer, marker, compute
         self.pending: Marker | None = None
         self.written: Callable[[Snapshot], None] | None = None
         self.store = store
@@ -95,7 +98,8 @@ class PartitionWork:
             LostWritesError: the store is not as we left it.
             RefusedError: an activate names a bundle that is not here or has another layout.
         """
-        decoded = decode(part, self.scorer.vocabulary)
+        compute = self._compute if len(part.offsets) > SMALL else in_place
+        decoded = await compute(decode, part, self.scorer.vocabulary)
         emission, rejections = Emission.of(decoded, wanted=wanted), list(decoded.rejections)
         taken = len(part.offsets)
         for item in decoded.parts:
@@ -104,7 +108,7 @@ class PartitionWork:
                 break
             await self._fetch(item)
             try:
-                rejections += score_part(item, part, self.scorer, emission)
+                rejections += await compute(score_part, item, part, self.scorer, emission)
             except BundleError as error:
                 if not (isinstance(item, Control) and isinstance(item.message, Activate)):
                     raise

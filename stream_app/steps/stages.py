@@ -56,9 +56,7 @@ class Chunk:
     @classmethod
     def joined(cls, parts: "Sequence[Chunk]") -> "Chunk":
         """Return chunks that follow each other as one."""
-        keys, values = parts[0].keys, parts[0].values
-        for part in parts[1:]:
-            keys, values = Texts.joined(keys, part.keys), Texts.joined(values, part.values)
+        keys, values = (Texts.joined(*(getattr(part, name) for part in parts)) for name in ("keys", "values"))
         offsets, times = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("offsets", "record_times")
         )

@@ -62,15 +62,15 @@ class Texts:
         return None if start == NONE else self._view[start : int(self.stop[k])].tobytes()
 
     @classmethod
-    def joined(cls, first: "Texts", second: "Texts") -> "Texts":
-        """Return the texts of both."""
-        after = len(first.content)
-        start = np.where(second.start == NONE, NONE, second.start + after)
-        return cls(
-            np.concatenate([first.content, second.content]),
-            np.concatenate([first.start, start]),
-            np.concatenate([first.stop, second.stop + after]),
-        )
+    def joined(cls, *parts: "Texts") -> "Texts":
+        """Return the texts of all parts."""
+        before = np.cumsum([0, *(len(part.content) for part in parts)])
+        starts = [
+            np.where(part.start == NONE, NONE, part.start + skipped)
+            for part, skipped in zip(parts, before[:-1], strict=True)
+        ]
+        stops = [part.stop + skipped for part, skipped in zip(parts, before[:-1], strict=True)]
+        return cls(np.concatenate([part.content for part in parts]), np.concatenate(starts), np.concatenate(stops))
 
     @property
     def arrays(self) -> tuple[Bytes, Whole, Whole]:

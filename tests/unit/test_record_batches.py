@@ -6,8 +6,9 @@ from typing import Any, Final
 import numpy as np
 import pytest
 from aiokafka import TopicPartition
+from aiokafka import codec as codecs
 from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, PartitionRecords
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
@@ -226,7 +227,27 @@ def test_a_batch_is_written_byte_for_byte_as_aiokafka_writes_it() -> None:
 
 def test_records_that_do_not_fill_their_batch_are_told() -> None:
     data = batch(0, some(0))[0]
-    header = Header.of(data, 0)
-    array = np.frombuffer(data, np.uint8)
-    assert read(array, 0, header, Columns.room(3), 0)
-    assert not read(array, 0, header._replace(records=2), Columns.room(3), 0)
+    header, place, array = Header.of(data, 0), (HEADER.size, len(data)), np.frombuffer(data, np.uint8)
+    assert read(array, place, header, Columns.room(3), 0)
+    assert not read(array, place, header._replace(records=2), Columns.room(3), 0)
+    assert not read(array, (HEADER.size, len(data) - 1), header, Columns.room(3), 0)
+
+
+@pytest.mark.parametrize("length", [-12, -1, 0, 20])
+def test_a_batch_of_a_wrong_length_is_told_when_it_is_read_and_not_before(length: int) -> None:
+    data = bytearray(batch(0, some(0))[0])
+    struct.pack_into(">i", data, 8, length)
+    assert Answer(bytes(data)).has_next(), "else aiokafka's fetching would end, or not be told"
+    with pytest.raises(CorruptRecordException):
+        ours(bytes(data), 0, [], READ_COMMITTED)
+
+
+def test_what_says_that_it_is_compressed_and_is_not_is_refused() -> None:
+    with pytest.raises(CorruptRecordException, match="gzip"):
+        ours(batch(0, some(0), attributes=GZIP)[0], 0, [], READ_COMMITTED)
+
+
+def test_a_compression_without_its_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codecs, "has_gzip", lambda: False)
+    with pytest.raises(UnsupportedCodecError, match="gzip"):
+        ours(batch(0, some(0), attributes=GZIP)[0], 0, [], READ_COMMITTED)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import ProducerClosed
+from aiokafka.errors import IllegalOperation, ProducerClosed
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata, RecordMetadata
 
@@ -134,6 +134,9 @@ class Delivery:
             for part in scores:
                 self._sent += await self._started.send_scores(settings.scores_topic, number, part)
             self._sent += await self._started.send(settings.dlq_topic, number, letters)
+        except IllegalOperation:  # the transaction has failed already: to commit it tells why
+            await self._started.producer.commit_transaction()
+            raise
         except AssertionError:  # what aiokafka says of every batch that comes after a refused one
             for sent in self._sent:
                 if sent.done():

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import pytest
 from aiokafka import TopicPartition
@@ -167,6 +167,10 @@ class World:
         return self.numbered
 
 
+LARGEST_BYTES: Final = 2_000
+"""A few scores, so that many batches are under way."""
+
+
 @contextmanager
 def producers_of(world: World) -> Iterator[None]:
     """Let the engine make doubles of producers."""
@@ -174,6 +178,7 @@ def producers_of(world: World) -> Iterator[None]:
         patch.setattr(abilities, "can_number", world.can_number)
         patch.setattr(kafka, "transactional_producer", world.producer)
         patch.setattr(kafka, "idempotent_producer", world.producer)
+        patch.setattr(kafka, "LARGEST_BATCH", LARGEST_BYTES)
         yield
 
 

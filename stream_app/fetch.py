@@ -5,7 +5,6 @@ answers apart are exchanged for ours, for one consumer and not for the process.
 """
 
 from collections.abc import Iterator, Sequence
-from types import FunctionType, MethodType
 from typing import Any, Final
 
 import numpy as np
@@ -14,10 +13,11 @@ from aiokafka import codec as codecs
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.record.util import calc_crc32c
+from crc32c import crc32c
 
 from schemas.accepted import NO_RECORD_TIME
 from stream_app import record_batches
+from stream_app.exchange import exchange
 from stream_app.record_batches import CODEC, CONTROL, CRC_END, HEADER, LENGTH_END, MAGIC, TRANSACTIONAL, Columns, Header
 from stream_app.steps.stages import Chunk
 from stream_app.steps.texts import Texts
@@ -34,10 +34,7 @@ def in_chunks(consumer: AIOKafkaConsumer) -> None:
     To be called before anything is assigned to it.
     """
     own = consumer._fetcher  # noqa: SLF001  (aiokafka has no place for this)
-    usual = own._proc_fetch_request.__func__  # noqa: SLF001
-    names = usual.__globals__ | {"MemoryRecords": Answer, "PartitionRecords": PartitionChunks}
-    ours = FunctionType(usual.__code__, names, usual.__name__, usual.__defaults__, usual.__closure__)
-    own._proc_fetch_request = MethodType(ours, own)  # noqa: SLF001
+    exchange(own, "_proc_fetch_request", MemoryRecords=Answer, PartitionRecords=PartitionChunks)
 
 
 class Answer:
@@ -163,7 +160,7 @@ class PartitionChunks(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokaf
                 yield at, end, None
                 continue
             header = Header.of(data, at)
-            if self._check_crcs and calc_crc32c(data[at + CRC_END : end]) != header.crc:
+            if self._check_crcs and crc32c(memoryview(data)[at + CRC_END : end]) != header.crc:
                 message = f"Invalid CRC - {self._tp}"
                 raise CorruptRecordException(message)
             if not (self._is_aborted(header, at, end) or header.attributes & CONTROL):

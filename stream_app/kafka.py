@@ -16,6 +16,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from stream_app import kafka_errors
 from stream_app.kafka_errors import sentence
 from stream_app.outage import pace_metadata
+from stream_app.produce import copied_once
 from stream_app.settings import Settings, SettingsError, variable
 
 __all__ = [
@@ -119,6 +120,7 @@ def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafk
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
     )
     pace_metadata(producer.client)
+    copied_once(producer)
     return producer
 
 
@@ -135,6 +137,7 @@ def idempotent_producer(
     options = connection(settings) | {"request_timeout_ms": patience_ms}
     producer = AIOKafkaProducer(**options, max_batch_size=LARGEST_BATCH, enable_idempotence=idempotent, acks="all")
     pace_metadata(producer.client)
+    copied_once(producer)
     return producer
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from aiokafka.record.util import calc_crc32c
+from crc32c import crc32c
 from numba import njit
 from numpy.typing import NDArray
 
@@ -131,7 +131,7 @@ class RecordBatch:
             kind = (MAGIC, 0, self._attributes)
             times, producer = (self._time_ms, self._time_ms), self._producer
             HEADER.pack_into(whole, 0, 0, len(whole) - LENGTH_END, -1, *kind, last, *times, *producer, self._records)
-            struct.pack_into(">I", whole, CRC_AT, calc_crc32c(whole[CRC_END:]))
+            struct.pack_into(">I", whole, CRC_AT, crc32c(whole[CRC_END:]))
             self._built = whole
         return self._built
 

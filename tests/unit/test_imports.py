@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 CORE = {
     "aiokafka",
+    "crc32c",
     "faust",
     "mode",
     "llvmlite",

@@ -2,7 +2,7 @@
 
 from schemas.accepted import Rejection
 from stream_app.scorer import Emission, Scorer
-from stream_app.steps import alerts, encode, features
+from stream_app.steps import alerts, encode, features, numbers
 from stream_app.steps.stages import Batch, Chunk, Control, Decoded
 
 
@@ -27,7 +27,7 @@ def score_part(part: Batch | Control, chunk: Chunk, scorer: Scorer, emission: Em
     residents = scorer.residents
     places = residents.places(batch.customers)
     read = features.read(batch, places, residents.matrix, scorer.bundle.rolling, scorer.bundle.eligibility)
-    values = encode.six_decimals(scorer.predict(read.features))
+    values = numbers.six_decimals(scorer.predict(read.features))
     fired = alerts.fire(batch, read, residents.matrix, values, scorer.rules)
     residents.mark_changed(places)
     if not emission.wanted:

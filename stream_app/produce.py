@@ -55,16 +55,17 @@ def encoded(request: Any) -> Body:  # noqa: ANN401  (aiokafka ships no types)
     return Body(parts)
 
 
-_OURS: Final = {
+OURS: Final = {
     kind: type(kind.__name__, (kind,), {"encode": encoded})
     for kind in ProduceRequest._CLASSES  # noqa: SLF001  (each version of the request)
     if kind.API_VERSION in _VERSIONS
 }
+"""aiokafka's versions of the request, and what they are exchanged for."""
 
 
 class _Request(ProduceRequest):  # type: ignore[misc]  # aiokafka ships no types
     def build(self, request_struct_class: Any) -> Any:  # noqa: ANN401  (aiokafka's)
-        return super().build(_OURS.get(request_struct_class, request_struct_class))
+        return super().build(OURS.get(request_struct_class, request_struct_class))
 
 
 class _Handler(SendProduceReqHandler):  # type: ignore[misc]  # aiokafka ships no types

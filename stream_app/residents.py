@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from stream_app.interned import Interned
@@ -26,6 +27,7 @@ class Residents:
         self._customers: list[bytes] = []
         self._slices = defaultdict[int, list[bytes]](list)
         self._changed: NDArray[np.bool_] = np.zeros(_FIRST_ROWS, np.bool_)
+        self._changes = 0
         self.matrix: NDArray[np.float32] = np.zeros((_FIRST_ROWS, row_width), np.float32)
 
     def __len__(self) -> int:
@@ -78,18 +80,19 @@ class Residents:
 
     def mark_changed(self, places: NDArray[np.int64]) -> None:
         """Remember that rows were changed since the last ``take_changed``."""
-        self._changed[places] = True
+        self._changes += _mark(self._changed, places)
 
     def take_changed(self) -> tuple[list[bytes], NDArray[np.float32]]:
         """Return copies of the rows changed since the last call, as of this instant, and whose they are."""
         places = np.flatnonzero(self._changed[: len(self)])
         self._changed[places] = False
+        self._changes = 0
         return [self._customers[k] for k in places.tolist()], self.matrix[places]
 
     @property
     def changed(self) -> int:
         """Return how many rows have changed since the last ``take_changed``."""
-        return int(np.count_nonzero(self._changed))
+        return self._changes
 
     def evict(self) -> None:
         """Forget all rows but those changed since the last ``take_changed``; the store must have the others."""
@@ -101,6 +104,16 @@ class Residents:
         self._changed[:] = False
         self.enter(customers, rows)
         self._changed[: len(customers)] = True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _mark(changed, places):  # type: ignore[no-untyped-def]
+    """Mark places; return how many were not."""
+    new = 0
+    for k in range(len(places)):
+        new += not changed[places[k]]
+        changed[places[k]] = True
+    return new
 
 
 def _texts(names: Names) -> Texts:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
+import numpy as np
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation, ProducerClosed
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -18,8 +19,11 @@ from stream_app.outage import stop_producer
 from stream_app.record_batches import RecordBatch
 from stream_app.settings import Settings
 from stream_app.steps.encode import DeadLetter, Scores
+from stream_app.steps.texts import Bytes, Texts, Whole
 
 START_S: Final = 20.0
+MOST_HELD: Final = 65_536
+"""Bytes of scores: more leave before the transaction is committed."""
 STOP_S: Final = 1.0
 """What has not left by then is given up: it was not committed."""
 
@@ -68,12 +72,11 @@ class Outbox:
             sent.append(await self._send(batch, topic, partition))
         return sent
 
-    async def send_scores(self, topic: str, partition: int, scores: Scores) -> list[Sent]:
-        """Hand the scores of a batch over; return what must be awaited before they can be taken to have arrived."""
-        values, now_ms = (scores.messages, scores.starts), int(time.time() * 1000)
-        batches = record_batches.written(
-            scores.customers, values, kafka.LARGEST_BATCH, now_ms, transactional=self._transactional
-        )
+    async def send_scores(self, topic: str, partition: int, scores: list[Scores]) -> list[Sent]:
+        """Hand the scores of batches over; return what must be awaited before they can be taken to have arrived."""
+        keys, values = _messages(scores)
+        now_ms = int(time.time() * 1000)
+        batches = record_batches.written(keys, values, kafka.LARGEST_BATCH, now_ms, transactional=self._transactional)
         return [await self._send(batch, topic, partition) for batch in batches]
 
     async def close(self) -> None:
@@ -102,8 +105,23 @@ class Outbox:
         self.failed = self.failed or not arrived
 
 
+def _messages(scores: list[Scores]) -> tuple[Texts, tuple[Bytes, Whole]]:
+    """Return the keys of scores, and their messages with where each starts."""
+    if len(scores) == 1:
+        return scores[0].customers, (scores[0].messages, scores[0].starts)
+    before = np.cumsum([0, *(len(part.messages) for part in scores)])
+    starts = [part.starts[:-1] + skipped for part, skipped in zip(scores, before[:-1], strict=True)]
+    messages = np.concatenate([part.messages for part in scores])
+    keys = Texts.joined(*(part.customers.packed() for part in scores))
+    return keys, (messages, np.concatenate([*starts, before[-1:]]))
+
+
 class Delivery:
-    """The way out of one partition's scores and dead letters, and with them of its input offset."""
+    """The way out of one partition's scores and dead letters, and with them of its input offset.
+
+    Nobody sees what a transaction holds before it ends. So the scores of many small chunks go out in two requests: of
+    the first chunk at once, which makes the partition known to the transaction; the rest before the commit.
+    """
 
     def __init__(self, settings: Settings, partition: TopicPartition, commit: Commit) -> None:
         """Start with no producer; ``commit`` commits outside a transaction."""
@@ -111,6 +129,8 @@ class Delivery:
         self.in_transactions = settings.delivery == "exactly_once"
         self._outbox: Outbox | None = None
         self._sent = list[Sent]()
+        self._held = list[Scores]()
+        self._known = False
 
     async def start(self) -> None:
         """Become the partition's only writer, by the producer that the delivery mode asks for."""
@@ -125,14 +145,22 @@ class Delivery:
         """Start a transaction, where there are transactions."""
         if self.in_transactions:
             await self._started.producer.begin_transaction()
+            self._known = False
 
     async def send(self, scores: Iterable[Scores], dead_letters: Iterable[DeadLetter]) -> None:
-        """Send the scores and dead letters of a chunk."""
+        """Send the scores and dead letters of a chunk; scores may be held until the commit."""
+        self._held += scores
+        large = sum(len(part.messages) for part in self._held) >= MOST_HELD
+        at_once = large or not (self.in_transactions and self._known)
+        await self._hand_over(list(dead_letters), scores=at_once)
+
+    async def _hand_over(self, dead_letters: list[DeadLetter], *, scores: bool) -> None:
         settings, number = self._settings, self._partition.partition
         letters = [(letter.key, letter.value, list(letter.headers)) for letter in dead_letters]
         try:
-            for part in scores:
-                self._sent += await self._started.send_scores(settings.scores_topic, number, part)
+            if scores and self._held:
+                held, self._held, self._known = self._held, [], True
+                self._sent += await self._started.send_scores(settings.scores_topic, number, held)
             self._sent += await self._started.send(settings.dlq_topic, number, letters)
         except IllegalOperation:  # the transaction has failed already: to commit it tells why
             await self._started.producer.commit_transaction()
@@ -148,14 +176,18 @@ class Delivery:
 
         Every batch is awaited first: aiokafka would commit a transaction although a batch of it has failed.
         """
-        sent, self._sent = self._sent, []
-        await asyncio.gather(*sent)
+        await self._hand_over([], scores=True)
+        await self._arrived()
         if self.in_transactions:
             producer = self._started.producer
             await producer.send_offsets_to_transaction({self._partition: offset}, self._settings.group)
             await producer.commit_transaction()
         else:
             await self._commit(self._partition, offset)
+
+    async def _arrived(self) -> None:
+        sent, self._sent = self._sent, []
+        await asyncio.gather(*sent)
 
     async def close(self) -> None:
         """Stop the producer; an open transaction is settled by the next owner or the broker."""

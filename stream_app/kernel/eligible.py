@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from stream_app.kernel.layout import Layout
@@ -41,12 +42,23 @@ class Eligibility:
         table = np.array(rows, np.float64).reshape(-1, 4)
         task, column = table[:, :2].astype(np.int64).T
         low, high = np.clip(table[:, 2:], -_LARGEST, _LARGEST).astype(np.float32).T
-        return cls(task, column, low, high, len(layout.spec.tasks))
+        return cls(task.copy(), column.copy(), low.copy(), high.copy(), len(layout.spec.tasks))
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return for each feature row and task whether the task is asked, bool [n, tasks]."""
-        eligible = np.ones((len(features), self.tasks), np.bool_)
-        for task, column, low, high in zip(self.task, self.column, self.at_least, self.at_most, strict=True):
-            values = features[:, column]
-            eligible[:, task] &= (values >= low) & (values <= high)
+        eligible = np.empty((len(features), self.tasks), np.bool_)
+        conditions = (self.task, self.column, self.at_least, self.at_most)
+        _decide(np.ascontiguousarray(features, np.float32), conditions, eligible)
         return eligible
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _decide(features, conditions, eligible):  # type: ignore[no-untyped-def]
+    task, column, low, high = conditions
+    for i in range(len(features)):
+        for t in range(eligible.shape[1]):
+            eligible[i, t] = True
+        for k in range(len(task)):
+            value = features[i, column[k]]
+            if not (low[k] <= value <= high[k]):  # nor is NaN
+                eligible[i, task[k]] = False

@@ -13,7 +13,8 @@ from stream_app.kernel import kernel
 from stream_app.kernel.layout import Layout
 from stream_app.kernel.plan import MS_PER_HOUR
 from stream_app.steps import features
-from stream_app.steps.encode import ScoreEncoder, six_decimals
+from stream_app.steps.encode import ScoreEncoder
+from stream_app.steps.numbers import six_decimals
 from stream_app.steps.stages import Batch, Chunk
 from stream_app.steps.texts import Texts
 

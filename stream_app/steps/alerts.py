@@ -6,7 +6,6 @@ alert.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numba import njit
@@ -17,8 +16,6 @@ from stream_app.kernel.kernel import FORGET, HOUR_MS, SCORED
 from stream_app.kernel.layout import ALERT_SLOTS
 from stream_app.kernel.plan import split_time
 from stream_app.steps.stages import Batch, Fired, Read, Whole
-
-NOT_FIRED: Final = -1
 
 
 @dataclass(frozen=True)
@@ -68,16 +65,6 @@ class Rules:
             layout.sections["alerts"].start,
         )
 
-    def values(self, scores: NDArray[np.float64], read: Read) -> NDArray[np.float64]:
-        """Return what each rule looks at, float64 [m, r], six decimals; NaN where its task is not asked."""
-        values = np.empty((len(scores), len(self.names)))
-        for r in range(len(self.names)):
-            if self.task[r] >= 0:
-                values[:, r] = np.where(read.eligible[:, self.task[r]], scores[:, self.score_column[r]], np.nan)
-            else:
-                values[:, r] = np.rint(read.features[:, self.feature_column[r]].astype(np.float64) * 1e6) / 1e6
-        return values
-
 
 def fire(batch: Batch, read: Read, matrix: NDArray[np.float32], scores: NDArray[np.float64], rules: Rules) -> Fired:
     """Decide on alerts in log order, keeping the rules' memory in the rows.
@@ -89,21 +76,25 @@ def fire(batch: Batch, read: Read, matrix: NDArray[np.float32], scores: NDArray[
         scores: float64 [m, score width], six decimals.
         rules: of the bundle in force.
     """
-    values = rules.values(scores, read)
-    suppressed = np.full(values.shape, NOT_FIRED, np.int64)
+    room = len(scores) * len(rules.names)
+    item, rule, suppressed = (np.empty(room, np.int64) for _ in range(3))
+    value = np.empty(room)
     hour, ms = split_time(batch.time_ms, 0)
     codes = (FORGET, SCORED, rules.memory, ALERT_SLOTS)
-    _fire(matrix, (batch.op, read.rows, read.verdict, hour, ms), values, (rules.bounds, codes), suppressed)
-    item, rule = np.nonzero(suppressed != NOT_FIRED)
-    return Fired(item, rule, values[item, rule], suppressed[item, rule])
+    columns = (rules.task, rules.score_column, rules.feature_column)
+    items, found = (batch.op, read.rows, read.verdict, hour, ms), (scores, read.eligible, read.features)
+    n = _fire(matrix, items, found, (rules.bounds, codes, columns), (item, rule, value, suppressed))
+    return Fired(item[:n].copy(), rule[:n].copy(), value[:n].copy(), suppressed[:n].copy())
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fire(matrix, items, values, rules, suppressed):  # type: ignore[no-untyped-def]
+def _fire(matrix, items, found, rules, told):  # type: ignore[no-untyped-def]
     # The codes are arguments because numba's cache does not see constants of other modules.
     op, rows, verdict, hour, ms = items
-    bounds, (forget, scored, start, slots) = rules
+    scores, eligible, features = found
+    bounds, (forget, scored, start, slots), (task, score_column, feature_column) = rules
     m = 0
+    count = 0
     for i in range(len(op)):
         memory = matrix[rows[i]][start:]
         if op[i] == forget:
@@ -111,9 +102,14 @@ def _fire(matrix, items, values, rules, suppressed):  # type: ignore[no-untyped-
                 memory[k] = 0.0
         if verdict[i] != scored:
             continue
-        for r in range(values.shape[1]):
-            value = values[m, r]
-            if value != value:  # NaN: the task is not asked
+        for r in range(len(bounds)):
+            if task[r] < 0:
+                value = np.rint(float(features[m, feature_column[r]]) * 1e6) / 1e6
+            elif eligible[m, task[r]]:
+                value = scores[m, score_column[r]]
+            else:
+                continue
+            if value != value:  # NaN: a feature that is not known
                 continue
             sign, threshold, rearm, cooldown = bounds[r, 0], bounds[r, 1], bounds[r, 2], bounds[r, 3]
             slot = memory[r * slots : (r + 1) * slots]
@@ -121,10 +117,15 @@ def _fire(matrix, items, values, rules, suppressed):  # type: ignore[no-untyped-
                 since = (float(hour[i]) - float(slot[1])) * 3_600_000.0 + float(ms[i]) - float(slot[2])
                 cooling = slot[1] > 0.0 and since < cooldown
                 if slot[0] == 0.0 and not cooling:
-                    suppressed[m, r] = int(slot[3])
+                    told[0][count] = m
+                    told[1][count] = r
+                    told[2][count] = value
+                    told[3][count] = int(slot[3])
+                    count += 1
                     slot[0], slot[1], slot[2], slot[3] = 1.0, hour[i], ms[i], 0.0
                 else:
                     slot[3] = min(float(slot[3]) + 1.0, 16_777_216.0)  # where float32 stops counting
             elif slot[0] == 1.0 and sign * value <= sign * rearm:
                 slot[0] = 0.0
         m += 1
+    return count

@@ -13,16 +13,14 @@ from schemas.accepted import Reason, Rejection
 from schemas.messages import Alert
 from stream_app.bundle import Bundle
 from stream_app.kernel import kernel
+from stream_app.steps.numbers import IS_TICK, IS_TRANSACTION, KIND, LATE, OFFSET, TASKS, TIME, Outputs, number
 from stream_app.steps.stages import Batch, Chunk, Fired, Read, Whole
-from stream_app.steps.texts import Texts
+from stream_app.steps.texts import Texts, readable
 from stream_app.steps.writer import Program, Writer
 
 LARGEST_DEAD_LETTER: Final = 65_536
 _LONGEST_DETAIL: Final = 1024
-_LARGEST_MILLIONTHS: Final = 9.2e18
 _KINDS: Final = {kernel.TRANSACTION: 0, kernel.CUSTOMER: 1, kernel.TICK: 2}
-# Columns of the integers that a score is written from; the tasks' follow.
-_OFFSET, _KIND, _IS_TRANSACTION, _IS_TICK, _TIME, _LATE, _TASKS = range(7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +65,6 @@ class DeadLetter:
     headers: tuple[tuple[str, bytes], ...]
 
 
-def six_decimals(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return scores as they are emitted: bands and rules decide on these, so that an auditor can redo them."""
-    limit = _LARGEST_MILLIONTHS / 1e6
-    return np.rint(np.clip(scores.astype(np.float64), -limit, limit) * 1e6) / 1e6
-
-
 class ScoreEncoder:
     """Writes the scores of one bundle on one partition."""
 
@@ -80,13 +72,16 @@ class ScoreEncoder:
         """Make the writer's program from the bundle's outputs and bands."""
         self._bundle = bundle
         self.prefix = f"{topic}-{partition}-"
+        outputs = bundle.manifest.outputs
+        bounds = [[band.at_least for band in bundle.manifest.bands.get(output.task, ())] for output in outputs]
+        self._outputs = Outputs(
+            start=np.array([output.start for output in outputs], np.int64),
+            classes=np.array([output.width if output.classes else 0 for output in outputs], np.int64),
+            bounds=np.array([bound for each in bounds for bound in each if bound is not None], np.float64),
+            ends=np.cumsum([0, *(sum(bound is not None for bound in each) for each in bounds)], dtype=np.int64),
+        )
+        self._codes = np.array([[code, position] for code, position in _KINDS.items()], np.int64)
         self._late_column = bundle.rolling.layout.column["late_h"]
-        self._bounds = [
-            np.array(
-                [band.at_least for band in bundle.manifest.bands.get(output.task, ()) if band.at_least is not None]
-            )
-            for output in bundle.manifest.outputs
-        ]
         self._writer = self._program()
 
     def __call__(self, batch: Batch, read: Read, values: NDArray[np.float64], chunk: Chunk) -> Scores:
@@ -95,79 +90,48 @@ class ScoreEncoder:
         whole = len(at) == len(batch.op)
         customers = batch.customers if whole else batch.customers.take(at)
         transactions = batch.transaction_ids if whole else batch.transaction_ids.take(at)
-        op, time_ms = batch.op[at], batch.time_ms[at]
-        kind = np.zeros(len(at), np.int64)
-        for code, position in _KINDS.items():
-            kind[op == code] = position
-        late = read.features[:, self._late_column] > 0.0
-        band = self._bands(values)
-        record = batch.record[at]
-        integers = np.empty((len(at), _TASKS + 2 * band.shape[1]), np.int64)
-        integers[:, _OFFSET] = chunk.offsets[record]
-        integers[:, _KIND] = kind
-        integers[:, _IS_TRANSACTION] = op == kernel.TRANSACTION
-        integers[:, _IS_TICK] = op == kernel.TICK
-        integers[:, _TIME] = time_ms
-        integers[:, _LATE] = late
-        integers[:, _TASKS::2] = read.eligible
-        integers[:, _TASKS + 1 :: 2] = band
-        millionths = np.rint(self._with_choice(values, band) * 1e6).astype(np.int64)
+        tasks = len(self._outputs.start)
+        integers = np.empty((len(at), TASKS + 2 * tasks), np.int64)
+        millionths = np.empty((len(at), values.shape[1] + tasks), np.int64)  # behind the values, those of the choices
+        items = (readable(batch.record), readable(batch.op), readable(batch.time_ms), readable(chunk.offsets))
+        found = (at, read.features, read.eligible, values)
+        number(items, found, (self._codes, self._late_column, self._outputs), integers, millionths)
         messages, starts = self._writer((customers, transactions), integers, millionths)
         return Scores(
             self._bundle,
-            record,
+            batch.record if whole else batch.record[at],
             customers,
             transactions,
-            kind,
-            time_ms,
-            late,
+            integers[:, KIND],
+            integers[:, TIME],
+            integers[:, LATE] != 0,
             read.eligible,
             values,
-            band,
+            integers[:, TASKS + 1 :: 2],
             messages,
             starts,
         )
 
-    def _bands(self, values: NDArray[np.float64]) -> Whole:
-        outputs = self._bundle.manifest.outputs
-        band = np.zeros((len(values), len(outputs)), np.int64)
-        for t, output in enumerate(outputs):
-            part = values[:, output.start : output.start + output.width]
-            if output.classes:
-                band[:, t] = part.argmax(axis=1)
-            elif len(self._bounds[t]):
-                band[:, t] = np.searchsorted(self._bounds[t], part[:, 0], side="right")
-        return band
-
-    def _with_choice(self, values: NDArray[np.float64], band: Whole) -> NDArray[np.float64]:
-        """Return the values with, behind them, the probability of each task's choice."""
-        outputs = self._bundle.manifest.outputs
-        top = [
-            values[np.arange(len(values)), output.start + (band[:, t] if output.classes else 0)]
-            for t, output in enumerate(outputs)
-        ]
-        return np.column_stack([values, *top])
-
     def _program(self) -> Writer:
         program, bundle = Program(), self._bundle
         program.literal('{"score_id":"' + _inside(self.prefix))
-        program.integer(_OFFSET)
-        tick = program.skip_unless(_IS_TICK)
+        program.integer(OFFSET)
+        tick = program.skip_unless(IS_TICK)
         program.literal("-")
         program.text(0)
         program.end_skip(tick)
         program.literal('","kind":"')
-        program.choice(_KIND, ["transaction", "customer", "tick"])
-        transaction = program.skip_unless(_IS_TRANSACTION)
+        program.choice(KIND, ["transaction", "customer", "tick"])
+        transaction = program.skip_unless(IS_TRANSACTION)
         program.literal('","transaction_id":"')
         program.text(1)
         program.end_skip(transaction)
         program.literal('","customer_id":"')
         program.text(0)
         program.literal('","time":')
-        program.integer(_TIME)
+        program.integer(TIME)
         program.literal(f',"bundle":"{bundle.short}","layout":"{bundle.manifest.layout}","late":')
-        program.choice(_LATE, ["false", "true"])
+        program.choice(LATE, ["false", "true"])
         program.literal(',"tasks":{')
         for t in range(len(bundle.manifest.outputs)):
             self._task(program, t)
@@ -178,19 +142,19 @@ class ScoreEncoder:
         output, bundle = self._bundle.manifest.outputs[t], self._bundle
         score_width = bundle.manifest.outputs[-1].start + bundle.manifest.outputs[-1].width
         program.literal(("," if t else "") + f'"{output.task}":{{"eligible":')
-        program.choice(_TASKS + 2 * t, ["false", "true"])
-        asked = program.skip_unless(_TASKS + 2 * t)
+        program.choice(TASKS + 2 * t, ["false", "true"])
+        asked = program.skip_unless(TASKS + 2 * t)
         program.literal(',"score":')
         program.decimal(score_width + t)
         bands = bundle.bands(output)
         if output.classes:
-            program.choice(_TASKS + 2 * t + 1, [f',"choice":"{_inside(name)}"' for name in output.classes])
+            program.choice(TASKS + 2 * t + 1, [f',"choice":"{_inside(name)}"' for name in output.classes])
             for c, name in enumerate(output.classes):
                 program.literal((',"probabilities":{' if c == 0 else ",") + f'"{_inside(name)}":')
                 program.decimal(output.start + c)
             program.literal("}")
         elif bands:
-            program.choice(_TASKS + 2 * t + 1, [f',"band":"{_inside(name)}"' for name in bands])
+            program.choice(TASKS + 2 * t + 1, [f',"band":"{_inside(name)}"' for name in bands])
         program.end_skip(asked)
         program.literal("}")
 

@@ -17,7 +17,7 @@ from schemas.spec import Spec
 from stream_app.kernel import kernel
 from stream_app.steps.scan import FIELDS, scan
 from stream_app.steps.stages import Batch, Chunk, Whole
-from stream_app.steps.texts import Bytes, Texts, readable
+from stream_app.steps.texts import At, Bytes, Texts, readable
 
 _REST: Final = tuple(name for name in Transaction.__struct_fields__ if name not in FIELDS)
 """Fields that nothing is computed from."""
@@ -156,16 +156,21 @@ class Scanner:
 
     def batch(self, columns: Columns, chunk: Chunk, start: int, stop: int, attributes: int) -> tuple[Batch, int]:
         """Return the records taken from ``start`` up to ``stop``, and how many types among them are unknown."""
-        at = start + np.flatnonzero(columns.taken[start:stop])
+        taken = columns.taken[start:stop]
+        if taken.all():  # as almost always: nothing needs to be copied
+            record: Whole = np.arange(start, stop)
+            at: At = slice(start, stop)
+        else:
+            at = record = start + np.flatnonzero(taken)
         kind, spans = columns.kind[at], columns.id_span[at]
         unknown = kind < 0
         batch = Batch(
-            record=at,
-            op=np.full(len(at), kernel.TRANSACTION, np.int64),
+            record=record,
+            op=np.full(len(record), kernel.TRANSACTION, np.int64),
             customers=chunk.keys.take(at),
             transaction_ids=Texts(chunk.values.content, spans[:, 0], spans[:, 1]),
             time_ms=columns.time_ms[at],
-            kind=np.where(unknown, self.other, kind),
+            kind=np.where(unknown, self.other, kind) if unknown.any() else kind,
             amount=columns.amount[at],
             balance=columns.balance[at],
             id_hash=columns.id_hash[at],

@@ -72,7 +72,7 @@ class Texts:
         stops = [part.stop + skipped for part, skipped in zip(parts, before[:-1], strict=True)]
         return cls(np.concatenate([part.content for part in parts]), np.concatenate(starts), np.concatenate(stops))
 
-    @property
+    @cached_property
     def arrays(self) -> tuple[Bytes, Whole, Whole]:
         """Return content, starts and stops, as compiled loops take them: to be read only."""
         return readable(self.content), readable(self.start), readable(self.stop)
@@ -83,9 +83,9 @@ class Texts:
 
     def listed(self) -> list[bytes | None]:
         """Return all texts."""
-        content = self.content.tobytes()
+        content = self._view
         return [
-            None if start == NONE else content[start:stop]
+            None if start == NONE else content[start:stop].tobytes()
             for start, stop in zip(self.start.tolist(), self.stop.tolist(), strict=True)
         ]
 
@@ -95,8 +95,9 @@ class Texts:
 
     def words(self) -> list[bytes]:
         """Return all texts, which there are."""
-        content = self.content.tobytes()
-        return [content[start:stop] for start, stop in zip(self.start.tolist(), self.stop.tolist(), strict=True)]
+        content = self._view
+        spans = zip(self.start.tolist(), self.stop.tolist(), strict=True)
+        return [content[start:stop].tobytes() for start, stop in spans]
 
     def packed(self) -> "Texts":
         """Return the texts one behind the other; one that there is not becomes empty."""
@@ -116,6 +117,9 @@ def readable(array: NDArray[_Kind]) -> NDArray[_Kind]:
 
     A compiled loop is compiled anew for each kind of array; this makes one kind of them.
     """
+    flags = array.flags
+    if flags.c_contiguous and not flags.writeable:
+        return array
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view

@@ -13,7 +13,7 @@ from stream_app.bundle import Bundle
 from stream_app.residents import Residents
 from stream_app.scorer import Scorer
 from stream_app.shelf import Shelf
-from stream_app.steps import alerts, encode, features
+from stream_app.steps import alerts, encode, features, numbers
 from stream_app.steps.decode import decode
 from stream_app.steps.stages import Batch, Chunk
 from tests.bench.figures import Sample
@@ -66,7 +66,7 @@ def _timed(chunk: Chunk, scorer: Scorer) -> Iterator[tuple[str, float]]:
     residents.mark_changed(places)
     yield "features", clock() - began
     began = clock()
-    values: Any = encode.six_decimals(scorer.predict(read.features))
+    values: Any = numbers.six_decimals(scorer.predict(read.features))
     yield "predict", clock() - began
     began = clock()
     fired = alerts.fire(batch, read, residents.matrix, values, scorer.rules)

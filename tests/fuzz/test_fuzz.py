@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from schemas import codec
 from schemas.accepted import Rejection
 from stream_app.shelf import Shelf
-from stream_app.steps import decode, encode, features
+from stream_app.steps import decode, encode, features, numbers
 from stream_app.steps.decode import Vocabulary
 from stream_app.steps.stages import Chunk, Decoded
 from tests.chunks import as_value, transaction
@@ -92,12 +92,12 @@ def told_by_neighbours(patch: pytest.MonkeyPatch) -> None:
 
 def scores_beyond_bounds(patch: pytest.MonkeyPatch) -> None:
     """Scores are twice what the network says."""
-    six_decimals = encode.six_decimals
+    six_decimals = numbers.six_decimals
 
     def doubled(scores: NDArray[np.float32]) -> NDArray[np.float64]:
         return 2 * six_decimals(scores)
 
-    patch.setattr(encode, "six_decimals", doubled)
+    patch.setattr(numbers, "six_decimals", doubled)
 
 
 def letters_without_words(patch: pytest.MonkeyPatch) -> None:

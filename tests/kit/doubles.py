@@ -138,6 +138,7 @@ class Producer:
         open: whether it has been started and not been stopped.
         name: the transactional id, if there is one.
         idempotent: whether the broker numbers what it sends.
+        sent: topic and number of records of each batch that was handed over.
     """
 
     _txn_manager = None
@@ -150,6 +151,7 @@ class Producer:
         self.client = self._sender = self
         self._broker, self._wire, self._process, self.idempotent = broker, wire, process, idempotent
         self._epoch, self._begun, self._broken = 0, False, False
+        self.sent = list[tuple[str, int]]()
         self._under_way: set[asyncio.Future[object]] = set()
 
     async def start(self) -> None:
@@ -183,6 +185,7 @@ class Producer:
         await asyncio.sleep(0)
         if self.name and not self._begun:
             raise InvalidTxnState
+        self.sent.append((topic, batch.record_count()))
         kind = "alert" if topic == "alerts" else "batch"
         sent: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._under_way.add(sent)

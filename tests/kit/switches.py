@@ -181,13 +181,11 @@ def fence_before_offset(patch: pytest.MonkeyPatch) -> None:
 
 def batches_awaited(patch: pytest.MonkeyPatch) -> None:
     """A transaction is committed without a look at what became of its batches, as aiokafka does it."""
-    commit = Delivery.commit
 
-    async def commit_blindly(self: Delivery, offset: OffsetAndMetadata) -> None:
-        self._sent = []
-        await commit(self, offset)
+    async def look_at_nothing(self: Delivery) -> None:
+        """Wait for nothing."""
 
-    patch.setattr(Delivery, "commit", commit_blindly)
+    patch.setattr(Delivery, "_arrived", look_at_nothing)
 
 
 def alerts_awaited(patch: pytest.MonkeyPatch) -> None:
@@ -203,8 +201,8 @@ def offset_in_transaction(patch: pytest.MonkeyPatch) -> None:
     """The input offset is committed after the transaction, and not in it."""
 
     async def commit_apart(self: Delivery, offset: OffsetAndMetadata) -> None:
-        sent, self._sent = self._sent, []
-        await asyncio.gather(*sent)
+        await self._hand_over([], scores=True)
+        await self._arrived()
         if self.in_transactions:
             await self._started.producer.commit_transaction()
         await self._commit(self._partition, offset)

@@ -67,7 +67,7 @@ def failing(kind: str, fault: str) -> Callable[[int], Schedule]:
     """Return a schedule in which a request of a kind goes wrong."""
     return lambda seed: Schedule(
         dense(60, seed=seed),
-        faults={(kind, 5 + seed): fault},
+        faults={(kind, 1 + seed): fault},
         seed=seed,
         settings={"flush_ms": 50, "commit_ms": 20},
     )

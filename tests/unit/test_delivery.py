@@ -15,7 +15,7 @@ from aiokafka.structs import OffsetAndMetadata
 from schemas import codec
 from schemas.messages import Alert
 from stream_app import abilities, kafka
-from stream_app.engine.delivery import STOP_S, AlertDelivery, Delivery, Message, Outbox
+from stream_app.engine.delivery import MOST_HELD, STOP_S, AlertDelivery, Delivery, Message, Outbox
 from stream_app.settings import Settings
 from stream_app.steps.encode import DeadLetter, Scores
 from stream_app.steps.texts import Texts
@@ -159,7 +159,7 @@ def test_each_score_is_a_message_with_its_customer_as_key(place: Place) -> None:
         await outbox.start()
         counts = []
         for part in (scores(b"one", b"", b"three"), scores()):
-            sent = await outbox.send_scores("scores", 0, part)
+            sent = await outbox.send_scores("scores", 0, [part])
             await asyncio.gather(*sent)
             counts.append(len(sent))
         await outbox.close()
@@ -252,7 +252,8 @@ def test_nothing_is_committed_where_one_batch_has_failed(
     async def work() -> None:
         delivery = await place.delivery()
         await delivery.begin()
-        await delivery.send([scores(b"x"), scores(b"y")], [LETTER])
+        await delivery.send([scores(b"x")], [])
+        await delivery.send([scores(b"y")], [LETTER])
         assert isinstance(await gone(delivery.commit(upto(7))), KafkaError)
         await delivery.close()
 
@@ -260,6 +261,54 @@ def test_nothing_is_committed_where_one_batch_has_failed(
     assert place.broker.committed is None
     if mode == "exactly_once":
         assert visible(place) == []
+
+
+def sent_batches(place: Place) -> list[int]:
+    """Return how many records each batch of scores had that the first producer has sent."""
+    return [records for topic, records in place.made[0].sent if topic == "scores"]
+
+
+def test_scores_of_small_chunks_of_a_transaction_leave_in_two_batches(place: Place) -> None:
+    async def work() -> None:
+        delivery = await place.delivery()
+        for first in (0, 10):
+            await delivery.begin()
+            for k in range(first, first + 5):
+                await delivery.send([scores(b"%d" % k, b"%d+" % k)], [])
+            await delivery.commit(upto(first + 5))
+        await delivery.close()
+
+    virtual_time.run(work())
+    expected = [b"%d%s" % (k, more) for k in (*range(5), *range(10, 15)) for more in (b"", b"+")]
+    assert [value for _, value in visible(place)] == expected
+    assert [message.key for message in place.broker.visible] == [b"0", b"1"] * 10
+    assert sent_batches(place) == [2, 8, 2, 8]
+
+
+def test_many_bytes_of_scores_do_not_wait_for_the_commit(place: Place) -> None:
+    async def work() -> None:
+        delivery = await place.delivery()
+        await delivery.begin()
+        for _ in range(3):
+            await delivery.send([scores(bytes(MOST_HELD // 2))], [])
+        await delivery.commit(upto(7))
+        await delivery.close()
+
+    virtual_time.run(work())
+    assert sent_batches(place) == [1, 2]
+
+
+def test_without_transactions_no_score_waits_for_another(simple: Place) -> None:
+    async def work() -> None:
+        delivery = await simple.delivery()
+        await delivery.begin()
+        for k in range(3):
+            await delivery.send([scores(b"%d" % k)], [])
+        await asyncio.sleep(1)
+        assert sent_batches(simple) == [1, 1, 1]
+        await delivery.close()
+
+    virtual_time.run(work())
 
 
 def test_what_was_sent_long_before_the_commit_counts_too(place: Place) -> None:

@@ -14,7 +14,7 @@ from schemas.accepted import Reason, Rejection
 from schemas.messages import Score
 from stream_app.bundle import Bundle
 from stream_app.kernel.kernel import CUSTOMER, SCORED, TICK, TRANSACTION
-from stream_app.steps import encode
+from stream_app.steps import encode, numbers
 from stream_app.steps.encode import LARGEST_DEAD_LETTER, ScoreEncoder, Scores
 from stream_app.steps.stages import Batch, Chunk, Fired, Read
 from stream_app.steps.texts import Texts
@@ -82,7 +82,7 @@ def encoded(
         eligible=np.full((n, 3), eligible, np.bool_),
     )
     records = chunk(*[b"{}"] * n, first_offset=40)
-    scores = encode.six_decimals(np.array(values, np.float32).reshape(n, 4))
+    scores = numbers.six_decimals(np.array(values, np.float32).reshape(n, 4))
     return ScoreEncoder(bundle, "transactions", 0)(batch, read, scores, records), records
 
 

@@ -16,6 +16,7 @@ PACKAGES = ("schemas", "stream_app", "training")
 CORE = {
     "aiokafka",
     "cramjam",
+    "crc32c",
     "faust-streaming",
     "msgspec",
     "numba",

@@ -9,7 +9,7 @@ import numpy as np
 from schemas import codec
 from schemas.accepted import NO_RECORD_TIME
 from stream_app.bundle import Bundle
-from stream_app.steps import alerts, encode, features
+from stream_app.steps import alerts, encode, features, numbers
 from stream_app.steps.decode import Vocabulary, decode
 from stream_app.steps.encode import ScoreEncoder
 from stream_app.steps.predict import Predictor
@@ -56,7 +56,7 @@ class Job:
             assert isinstance(batch, Batch)
             places = np.array([place[customer] for customer in batch.customers.words()], np.int64)
             read = features.read(batch, places, rows, self._bundle.rolling, self._bundle.eligibility)
-            found = encode.six_decimals(self._predict(read.features))
+            found = numbers.six_decimals(self._predict(read.features))
             told = alerts.fire(batch, read, rows, found, self._rules)
             part = self._encode(batch, read, found, chunk)
             content, starts = part.messages.tobytes(), part.starts.tolist()

@@ -3,6 +3,7 @@
 import os
 import platform
 import statistics
+import time
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -70,6 +71,21 @@ class Report(msgspec.Struct, frozen=True):
     options: dict[str, str]
     figures: tuple[Figure, ...]
     notes: tuple[str, ...] = ()
+
+
+def speed() -> float:
+    """Return how fast the machine is just now, GFLOP/s: products of float32 matrices on one core.
+
+    A shared machine is twice as fast at one time as at another; a figure means little without this one beside it.
+    """
+    left, right = np.ones((512, 320), np.float32), np.ones((320, 128), np.float32)
+    taken = []
+    for _ in range(20):
+        began = time.thread_time()
+        for _ in range(10):
+            left @ right
+        taken.append(time.thread_time() - began)
+    return 10 * 2 * 512 * 320 * 128 / statistics.median(taken) / 1e9
 
 
 def collected(samples: Iterable[Sample]) -> tuple[Figure, ...]:

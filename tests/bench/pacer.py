@@ -1,6 +1,7 @@
 """Sends transactions at a steady rate, those of 10 ms together at the time that they are due.
 
-python -m tests.bench.pacer CUSTOMERS RECORDS ZIPF PARTITIONS RATE FILE: the times of creation go to the file.
+python -m tests.bench.pacer CUSTOMERS RECORDS ZIPF PARTITIONS RATE FILE: two times of each go to the file, when it was
+due, which is its creation, and when it was sent.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ async def _run(work: Workload, rate: int, out: Path) -> None:
     chosen = settings.load()
     sender = producer(chosen)
     await sender.start()
-    records, created = iter(list(work)), list[float]()
+    records, created, sent = iter(list(work)), list[float](), list[float]()
     gc.collect()
     gc.freeze()
     batches, began = Batches(sender, chosen.transactions_topic), time.time() + 0.1
@@ -36,11 +37,12 @@ async def _run(work: Workload, rate: int, out: Path) -> None:
         if due > time.time():
             await asyncio.sleep(due - time.time())
         created += [due] * len(part)
+        sent += [time.time()] * len(part)
         await batches.send()
         if len(created) == work.records:
             break
     await sender.stop()
-    np.save(out, np.array(created))
+    np.save(out, np.array([created, sent]))
 
 
 if __name__ == "__main__":

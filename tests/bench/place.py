@@ -85,10 +85,17 @@ def _bundle() -> Bundle:
     return bundle.load(path)
 
 
-def cpu_s(pid: int) -> float:
-    """Return the CPU time that a process has had, s; of Linux only."""
+def cpu_s(pid: int | str) -> float:
+    """Return the CPU time that a process has had, or one of its threads (``pid/task/number``), s; of Linux only."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def compilers_s(pid: int) -> float:
+    """Return the CPU time that the compilers of a JVM have had, s."""
+    tasks = Path(f"/proc/{pid}/task")
+    names = {task.name: (task / "comm").read_text(encoding="utf-8") for task in tasks.iterdir()}
+    return sum(cpu_s(f"{pid}/task/{task}") for task, name in names.items() if "CompilerThre" in name)
 
 
 def resident_bytes(pid: int) -> int:

@@ -20,6 +20,7 @@ from stream_app.scorer import Scorer
 from stream_app.shelf import Shelf
 from stream_app.steps.decode import decode
 from stream_app.steps.stages import Chunk
+from stream_app.store import packed
 from stream_app.store.slices import slice_of
 
 _CUSTOMER: Final = "warm-up"
@@ -29,6 +30,7 @@ _TIME: Final = 1_700_000_000_000
 def warm_up(shelf: Shelf) -> None:
     """Run a transaction, a customer record and a tick through all steps, on rows that are thrown away."""
     record_batches.warm_up()
+    packed.warm_up()
     bundle = shelf.first
     scorer = Scorer(shelf, Residents(bundle.rolling.layout.row_width), "warm-up", 0)
     about = {"customer_id": _CUSTOMER, "time": _TIME}
@@ -41,7 +43,8 @@ def warm_up(shelf: Shelf) -> None:
     times = np.full(len(records), _TIME, np.int64)
     chunk = Chunk.of(("warm-up", 0), np.arange(len(records)), (keys, values), times)
     score(decode(chunk, scorer.vocabulary), chunk, scorer)
-    chunk.keys.packed()  # what a replay writes its columns with
+    scorer.residents.take_changed()
+    scorer.residents.evict(0)
 
 
 class _Blind(Shelf):

@@ -248,8 +248,8 @@ class Session:
     def _evict(self) -> None:
         """Keep no more rows than there may be; one that is on its way to the store must stay until it is there."""
         residents = self._work.residents
-        if len(residents) > self._holding.most_rows and self._commit is None and self._flush is None:
-            residents.evict()
+        if self._commit is None and self._flush is None:
+            residents.evict(self._holding.most_rows)
 
     async def _drain(self) -> None:
         """Commit and flush what has been taken."""

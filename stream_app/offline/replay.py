@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from schemas.atomic import atomic_file, writing
 from schemas.errors import OutputError
@@ -20,13 +20,13 @@ from stream_app.offline.ahead import one_ahead
 from stream_app.offline.folder import COLUMNS, SPEC
 from stream_app.offline.log import LOG, Log, open_log
 from stream_app.offline.tables import ScoreTable, write_alerts, write_dead_letters
-from stream_app.pipeline import score
+from stream_app.pipeline import Computed, computed, told
 from stream_app.residents import Residents
 from stream_app.scorer import Emission, Scorer
 from stream_app.shelf import Shelf
 from stream_app.steps.decode import Vocabulary, decode
 from stream_app.steps.encode import DeadLetter
-from stream_app.steps.stages import Chunk
+from stream_app.steps.stages import Chunk, Decoded
 
 CHUNK = 4096
 """Records that go through the steps at once; results do not depend on it."""
@@ -179,6 +179,23 @@ def emissions(log: Log, shelf: Shelf, chunk_records: int = CHUNK) -> Iterator[tu
     Raises:
         BundleError: the log activates a bundle that is not on the shelf or has another layout.
     """
+    for step in _steps(log, shelf, chunk_records):
+        yield step.chunk, step.told(), step.scorer
+
+
+class _Step(NamedTuple):
+    """A chunk whose rows have been changed, and the scorer that did so."""
+
+    chunk: Chunk
+    decoded: Decoded
+    parts: list[Computed]
+    scorer: Scorer
+
+    def told(self) -> Emission:
+        return told(self.decoded, self.chunk, self.parts)
+
+
+def _steps(log: Log, shelf: Shelf, chunk_records: int) -> Iterator[_Step]:
     scorer, place = None, None
     vocabulary = Vocabulary(shelf.first.spec)
     decoded_chunks = ((chunk, decode(chunk, vocabulary)) for chunk in log.chunks(chunk_records))
@@ -186,7 +203,7 @@ def emissions(log: Log, shelf: Shelf, chunk_records: int = CHUNK) -> Iterator[tu
         if scorer is None or place != (chunk.topic, chunk.partition):
             place = (chunk.topic, chunk.partition)
             scorer = Scorer(shelf, Residents(shelf.first.rolling.layout.row_width), *place)
-        yield chunk, score(decoded, chunk, scorer), scorer
+        yield _Step(chunk, decoded, computed(decoded, chunk, scorer), scorer)
 
 
 def replay(
@@ -206,13 +223,14 @@ def replay(
         stack.callback(table.close)
         started = time.perf_counter()
         rows: dict[tuple[str, int], int] = {}
-        for chunk, emission, scorer in emissions(log, shelf, chunk_records):
+        for step in one_ahead(_steps(log, shelf, chunk_records)):  # rows change while the messages before are made
+            chunk, emission = step.chunk, step.told()
             for part in emission.scores:
                 table.add(part, chunk)
             alerts += emission.alerts if outputs.alerts else []
             letters += emission.dead_letters if outputs.dead_letters else []
             summary.add(chunk, emission)
-            rows[chunk.topic, chunk.partition] = len(scorer.residents)
+            rows[chunk.topic, chunk.partition] = len(step.scorer.residents)
             if not summary.first_records:
                 summary.first_records = len(chunk.offsets)
                 summary.start_s = time.perf_counter() - started

@@ -20,6 +20,8 @@ from stream_app.steps.encode import DeadLetter, Scores
 from stream_app.steps.stages import Chunk
 
 ROW_GROUP: Final = 65_536
+_BATCH: Final = 1024
+"""Values that the library writes at once; pages end only between two of them."""
 TIME: Final = pa.timestamp("ms", tz="UTC")
 _MOST_LOOSE: Final = 128
 """Pieces that wait side by side: a table of one row takes as much memory as one of hundreds."""
@@ -102,7 +104,9 @@ class _GroupWriter:
             pending.result()
 
     def _write(self, table: pa.Table) -> None:
-        self._writer.write_table(table.combine_chunks(), row_group_size=ROW_GROUP)
+        pieces = [len(piece) for piece in table.column(0).chunks]
+        alike = all(piece % _BATCH == 0 for piece in pieces[:-1])  # then the pages are those of one piece
+        self._writer.write_table(table if alike else table.combine_chunks(), row_group_size=ROW_GROUP)
 
 
 class ScoreTable:

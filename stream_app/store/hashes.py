@@ -17,10 +17,12 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_app.store.packed import Packed, pack
 from stream_app.store.port import LostWritesError, Marker, OtherLayoutError, StoreError, check_write, kept
 from stream_app.store.scripts import NAMES, READ, TAKE_OVER, WRITE, Script
 from stream_app.store.slices import slice_of
 
+Argument = bytes | int | Packed
 _ROWS_PER_READ: Final = 2_000
 """More would hold up others."""
 _FLOAT_BYTES: Final = 4
@@ -29,7 +31,7 @@ _FLOAT_BYTES: Final = 4
 class Server(Protocol):
     """What runs scripts beside the hashes."""
 
-    async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes | int], size: int) -> Any:  # noqa: ANN401  (whatever it answers)
+    async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Argument], size: int) -> Any:  # noqa: ANN401  (whatever it answers)
         """Return what a script answers, however long it takes.
 
         Args:
@@ -81,19 +83,12 @@ class RedisStore:
     async def write(self, customers: list[bytes], rows: NDArray[np.float32], old: Marker, new: Marker) -> None:
         """Keep rows and the new marker, all at once, if the marker is ``old``."""
         check_write(customers, rows, self._row_width, old, new)
-        content, width, keep = rows.tobytes(), self._row_bytes, kept(rows).tolist()
-        kept_rows, gone = defaultdict[int, list[bytes]](list), defaultdict[int, list[bytes]](list)
-        for customer, k in dict(zip(customers, range(len(rows)), strict=True)).items():
-            if keep[k]:
-                kept_rows[slice_of(customer)] += (customer, content[k * width : (k + 1) * width])
-            else:
-                gone[slice_of(customer)].append(customer)
-        slices = sorted(kept_rows.keys() | gone.keys())
-        arguments: list[bytes | int] = [old.encode(), new.encode()]
-        for number in slices:
-            arguments += [len(kept_rows[number]) // 2, len(gone[number]), *kept_rows[number], *gone[number]]
+        last = dict(zip(customers, range(len(rows)), strict=True))
+        if len(last) < len(customers):
+            customers, rows = list(last), rows[list(last.values())]
+        slices, packed = pack(customers, rows, kept(rows))
         keys = [self._marker_key, *map(self._slice_key, slices)]
-        found = await self._server.run(WRITE, keys, arguments, len(content))
+        found = await self._server.run(WRITE, keys, [old.encode(), new.encode(), packed], len(packed.content))
         if found != new.encode():
             raise LostWritesError(old.encode(), found)
 
@@ -103,7 +98,7 @@ class RedisStore:
         for customer in customers:
             by_slice[slice_of(customer)].append(customer)
         keys = [self._marker_key, *map(self._slice_key, by_slice)]
-        arguments: list[bytes | int] = []
+        arguments: list[Argument] = []
         for part in by_slice.values():
             arguments += [len(part), *part]
         found: list[bytes] = await self._server.run(READ, keys, arguments, len(customers) * self._row_bytes)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from redis.asyncio import Redis
+from redis.asyncio import Connection, Redis, SSLConnection
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -27,7 +27,8 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from stream_app.settings import Settings, SettingsError, variable
-from stream_app.store.hashes import RedisStore
+from stream_app.store.hashes import Argument, RedisStore
+from stream_app.store.packed import Packed
 from stream_app.store.patience import Kind, Patience, Verdict
 from stream_app.store.port import RowStore, StoreFacts, store_problems, store_warnings
 from stream_app.store.scripts import Script
@@ -93,7 +94,26 @@ def client(settings: Settings) -> Client:
         options |= {"ssl": True, "ssl_ca_certs": _certificates(settings.redis_ca)}
     if settings.redis_cluster:
         return RedisCluster(**options)
-    return Redis(db=int(url.path.strip("/") or 0), **options)
+    alone = Redis(db=int(url.path.strip("/") or 0), **options)
+    alone.connection_pool.connection_class = _PackedTls if "ssl" in options else _Packed
+    return alone
+
+
+class _Packed(Connection):
+    """A connection that takes packed arguments as they are."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:  # noqa: ANN401  (whatever Redis takes)
+        """Return a command as it goes to Redis."""
+        if not isinstance(args[-1], Packed):
+            return super().pack_command(*args)
+        *rest, packed = args
+        first, *head = super().pack_command(*rest)
+        count, begin = first.split(b"\r\n", 1)
+        return [b"*%d\r\n" % (int(count[1:]) + packed.count) + begin, *head, packed.content]
+
+
+class _PackedTls(_Packed, SSLConnection):
+    pass
 
 
 class RedisStores:
@@ -128,18 +148,20 @@ class RedisStores:
         with suppress(RedisError, OSError):  # of no use any more
             await self._client.aclose()
 
-    async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes | int], size: int) -> Any:  # noqa: ANN401  (whatever it answers)
+    async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Argument], size: int) -> Any:  # noqa: ANN401  (whatever it answers)
         """Return what a script answers, however long it takes."""
         return await self._patience.call(lambda: self._run(script, keys, arguments), ANSWER_S + size / BYTES_PER_S)
 
-    async def _run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes | int]) -> Any:  # noqa: ANN401  (as above)
+    async def _run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401  (as above)
         if isinstance(self._client, RedisCluster):
             _ = await self._client.initialize()  # to know its nodes, also after they have changed
+            arguments = [each for arg in arguments for each in (arg if isinstance(arg, Packed) else (arg,))]
+        given: Sequence[Any] = arguments  # a connection of ours takes what is packed
         try:
             try:
-                return await self._client.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+                return await self._client.execute_command("EVALSHA", script.sha, len(keys), *keys, *given)
             except NoScriptError:  # not seen since Redis was started
-                return await self._client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
+                return await self._client.execute_command("EVAL", script.text, len(keys), *keys, *given)
         except ResponseError as error:
             if isinstance(self._client, Redis) and _cause(error) == "READONLY":
                 # After a fail-over: the connections lead to what is a replica now, the same address to another server.

@@ -122,8 +122,7 @@ def rows_on_their_way(patch: pytest.MonkeyPatch) -> None:
     """Rows leave the memory while they are on their way to the store."""
 
     def evict(self: Session) -> None:
-        if len(self._work.residents) > self._holding.most_rows:
-            self._work.residents.evict()
+        self._work.residents.evict(self._holding.most_rows)
 
     patch.setattr(Session, "_evict", evict)
 

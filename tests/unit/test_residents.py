@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stream_app.residents import Residents
+from stream_app.residents import MOST_EVICTED, Residents
 from stream_app.store.slices import slice_of
 
 WIDTH = 16
@@ -116,7 +116,7 @@ def test_rows_that_enter_have_not_changed() -> None:
     residents = holding(a=1)
     change(residents, b"a", 2)
     residents.take_changed()
-    residents.evict()
+    residents.evict(0)
     residents.enter([b"b"], rows(5))
     assert residents.changed == 0
 
@@ -124,7 +124,7 @@ def test_rows_that_enter_have_not_changed() -> None:
 def test_evicting_forgets_what_has_not_changed_and_keeps_what_has() -> None:
     residents = holding(a=1, b=2, c=3)
     change(residents, b"c", 9)
-    residents.evict()
+    residents.evict(0)
     assert residents.customers == [b"c"]
     assert residents.missing([b"a", b"b", b"c"]) == [b"a", b"b"]
     assert told(residents.take_changed()) == {b"c": 9.0}
@@ -132,9 +132,49 @@ def test_evicting_forgets_what_has_not_changed_and_keeps_what_has() -> None:
     assert residents.matrix[residents.places([b"a", b"c"]), 0].tolist() == [0.0, 9.0]
 
 
+def test_no_more_rows_are_forgotten_than_must_be_and_not_those_in_use() -> None:
+    residents, known = Residents(WIDTH), dict[bytes, float]()
+    hot = names(500, "hot")
+    for number in range(40):
+        for name in residents.missing([*hot, *names(100, f"cold-{number}")]):
+            known[name] = float(len(known))
+            residents.enter([name], rows(known[name]))
+        for used in (hot, hot, names(100, f"cold-{number}")):
+            residents.mark_changed(residents.places(used))
+        residents.take_changed()
+        residents.evict(1000)
+        assert len(residents) == min(500 + 100 * (number + 1), 1000)
+        assert residents.missing(hot) == []
+    left = residents.customers
+    assert residents.matrix[residents.places(left), 0].tolist() == [known[name] for name in left]
+    assert sorted(chain.from_iterable(residents.slice(number) for number in range(1024))) == sorted(left)
+
+
+def test_so_many_rows_are_forgotten_at_once_and_no_more() -> None:
+    residents = Residents(WIDTH)
+    residents.enter(names(MOST_EVICTED + 500))
+    residents.evict(100)
+    assert len(residents) == 500
+    residents.evict(100)
+    assert len(residents) == 100
+
+
+def test_rows_beyond_the_room_that_the_system_gives_are_kept_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object, **__: object) -> None:
+        message = "Cannot allocate memory"
+        raise OSError(message)
+
+    monkeypatch.setattr("mmap.mmap", none)
+    residents, customers = Residents(WIDTH), names(5000)
+    for start in range(0, 5000, 900):
+        residents.enter(customers[start : start + 900], rows(*range(start, min(start + 900, 5000))))
+    assert residents.matrix[residents.places(customers), 0].tolist() == list(range(5000))
+
+
 STEPS = st.one_of(
     st.tuples(st.just("change"), st.sampled_from(names(6)), st.integers(1, 99)),
-    st.tuples(st.sampled_from(["flush", "evict"]), st.just(b""), st.just(0)),
+    st.tuples(st.just("flush"), st.just(b""), st.just(0)),
+    st.tuples(st.just("evict"), st.just(b""), st.integers(0, 4)),
 )
 
 
@@ -150,6 +190,6 @@ def test_memory_and_store_together_are_the_last_row_of_each_customer(steps: list
         elif kind == "flush":
             store |= told(residents.take_changed())
         else:
-            residents.evict()
+            residents.evict(number)
     there = residents.matrix[: len(residents), 0].tolist()
     assert store | dict(zip(residents.customers, there, strict=True)) == oracle

@@ -18,12 +18,14 @@ from redis.exceptions import InvalidResponse, RedisClusterException
 from stream_app import settings
 from stream_app.settings import SettingsError
 from stream_app.store.connect import connect
-from stream_app.store.hashes import RedisStore
+from stream_app.store.hashes import Argument, RedisStore
 from stream_app.store.memory import MemoryStores
+from stream_app.store.packed import pack
 from stream_app.store.patience import Kind, Patience, Verdict
 from stream_app.store.port import Marker, StoreError, StoreFacts, store_problems, store_warnings
 from stream_app.store.redis import judge
 from stream_app.store.scripts import READ, Script
+from stream_app.store.slices import slice_of
 
 HEX = st.text("0123456789abcdef", max_size=64)
 NUMBERS = st.integers(0, 2**63 - 1)
@@ -307,9 +309,7 @@ class Moving:
     def __init__(self, moves_after: set[int]) -> None:
         self.calls, self._number, self._moves_after = 0, 1, moves_after
 
-    async def run(
-        self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes | int], size: int
-    ) -> list[bytes]:
+    async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Argument], size: int) -> list[bytes]:
         assert script is READ
         assert size >= 0
         number, self.calls = self._number, self.calls + 1
@@ -327,6 +327,26 @@ def test_many_rows_are_all_read_under_one_marker(moves_after: set[int], calls: i
     assert Marker.decode(marker).flushed == number
     assert (rows.shape, rows.min(), rows.max()) == ((4500, 16), number, number)
     assert server.calls == calls
+
+
+@given(st.dictionaries(st.binary(min_size=1, max_size=30), st.booleans(), max_size=60))
+def test_packed_rows_are_the_arguments_of_the_script_and_what_redis_reads(keep: dict[bytes, bool]) -> None:
+    names = list(keep)
+    rows = np.arange(16 * len(names), dtype=np.float32).reshape(-1, 16)
+    expected: list[bytes] = []
+    slices = sorted({slice_of(name) for name in names})
+    for number in slices:
+        stay, go = (
+            [k for k, name in enumerate(names) if slice_of(name) == number and keep[name] is kept]
+            for kept in (True, False)
+        )
+        expected += [b"%d" % len(stay), b"%d" % len(go)]
+        expected += [part for k in stay for part in (names[k], rows[k].tobytes())] + [names[k] for k in go]
+    numbers, packed = pack(names, rows, np.array(list(keep.values()), np.bool_))
+    assert numbers == slices
+    assert list(packed) == expected
+    assert len(expected) == packed.count
+    assert packed.content == b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in expected)
 
 
 # -- which store -------------------------------------------------------------------------------------------------------

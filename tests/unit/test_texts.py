@@ -68,6 +68,38 @@ def test_ids_are_numbered_in_the_order_in_which_they_come(parts: list[list[bytes
     assert len(interned) == len(expected)
 
 
+@given(st.lists(st.tuples(IDS, st.sets(st.integers(0, 40))), max_size=8))
+def test_ids_are_forgotten_and_the_last_ones_take_their_numbers(parts: list[tuple[list[bytes], set[int]]]) -> None:
+    interned, expected = Interned(), list[bytes]()
+    for come, go in parts:
+        new = [name for name in dict.fromkeys(come) if name not in expected]
+        interned.add(Texts.of(new))
+        expected += new
+        gone = sorted(number for number in go if number < len(expected))
+        gone_names = [expected[number] for number in gone]
+        before, after = interned.remove(np.array(gone, np.int64))
+        for old, number in zip(before.tolist(), after.tolist(), strict=True):
+            expected[number] = expected[old]
+        del expected[len(expected) - len(gone) :]
+        assert interned.texts(np.arange(len(interned))).words() == expected
+        assert interned.find(Texts.of(expected)).tolist() == list(range(len(expected)))
+        assert (interned.find(Texts.of(gone_names)) == -1).all()
+
+
+def test_the_room_of_forgotten_ids_is_used_again() -> None:
+    interned, left = Interned(), list[bytes]()
+    for number in range(60):
+        names = [b"round-%d-customer-%d" % (number, k) for k in range(1000)]
+        interned.add(Texts.of(names))
+        left += names
+        before, after = interned.remove(np.arange(0, len(left) - 500))
+        for old, new in zip(before.tolist(), after.tolist(), strict=True):
+            left[new] = left[old]
+        left = left[:500]
+    assert interned.find(Texts.of(left)).tolist() == list(range(500))
+    assert len(interned._content) < 200_000  # noqa: SLF001
+
+
 def test_many_ids_that_differ_little_are_told_apart() -> None:
     names = [b"customer-%d" % k for k in range(20_000)]
     interned = Interned()

@@ -35,6 +35,12 @@ class Metrics:
         self.flush_s = Histogram(
             "foretell_flush_seconds", "time of a write to the store", buckets=_SECONDS, registry=registry
         )
+        self.loop_late_s = Histogram(
+            "foretell_loop_late_seconds",
+            "how late the event loop is, looked at 20 times a second",
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self.chunks = Histogram("foretell_chunk_records", "records in a chunk", buckets=_RECORDS, registry=registry)
 
     def count(self, part: Chunk, emission: Emission) -> None:

@@ -92,7 +92,7 @@ class Residents:
         places = np.flatnonzero(self._changed[: len(self)])
         self._changed[places] = False
         self._changes = 0
-        return self._ids.texts(places).words(), self.matrix[places]
+        return self._ids.texts(places).words(), self.matrix.take(places, axis=0)
 
     @property
     def changed(self) -> int:

@@ -39,6 +39,8 @@ STUCK_S: Final = 30.0
 """A partition that is behind and has not moved for so long is not ready."""
 SILENT_S: Final = 10.0
 AGAIN_S: Final = 2.0
+PULSE_S: Final = 0.05
+"""How often it looks whether its loop is late."""
 LOOK_S: Final = 5.0
 """How often a running worker looks whether Redis and the topics still are as they must be."""
 ANSWER_S: Final = 7.0
@@ -79,6 +81,7 @@ class Worker:
         self._outside: list[str] = []
         self._said: list[str] = []
         self._looking: asyncio.Task[None] | None = None
+        self._timing: asyncio.Task[None] | None = None
         self._beat_s = time.monotonic()
 
     def _saving(self, snapshots: Snapshots) -> "Keeper":
@@ -99,6 +102,7 @@ class Worker:
             await asyncio.sleep(AGAIN_S)
         _log.info("joins the group", extra={"group": self.settings.group, "bundle": self._shelf.first.short})
         self._looking = asyncio.create_task(self._keep_looking(), name="look")
+        self._timing = asyncio.create_task(self._keep_timing(), name="time the loop")
         if self._keeper is not None:
             self._keeper.start(lambda: self.engine.partitions)
 
@@ -127,10 +131,11 @@ class Worker:
 
     async def stop(self) -> None:
         """Commit, flush and leave the group."""
-        if self._looking is not None:
-            self._looking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._looking
+        for task in (self._looking, self._timing):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         if self._keeper is not None:
             await self._keeper.stop()
         await self.engine.close()  # what matters is committed then; a server that is away must not hold us up
@@ -187,6 +192,12 @@ class Worker:
                 await self._look()
             except Exception:  # noqa: BLE001  (whatever it is, looking goes on)
                 _log.exception("could not look whether Redis and the topics are as they must be")
+
+    async def _keep_timing(self) -> None:
+        while True:
+            due = time.monotonic() + PULSE_S
+            await asyncio.sleep(PULSE_S)
+            self.metrics.loop_late_s.observe(max(time.monotonic() - due, 0.0))
 
     async def _look(self) -> None:
         """Note what is wrong with Redis and with Kafka's topics; make output topics that are not there."""

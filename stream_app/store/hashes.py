@@ -10,6 +10,7 @@ A call that was cancelled or had no answer in time may still be carried out late
 safe, since a write happens only while the marker is the one that it expects, and no marker comes twice.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
@@ -26,6 +27,10 @@ Argument = bytes | int | Packed
 _ROWS_PER_READ: Final = 2_000
 """More would hold up others."""
 _FLOAT_BYTES: Final = 4
+
+
+_AT_ONCE: Final = 500
+"""More rows are packed beside the event loop."""
 
 
 class Server(Protocol):
@@ -86,7 +91,7 @@ class RedisStore:
         last = dict(zip(customers, range(len(rows)), strict=True))
         if len(last) < len(customers):
             customers, rows = list(last), rows[list(last.values())]
-        slices, packed = pack(customers, rows, kept(rows))
+        slices, packed = await _packed(customers, rows)
         keys = [self._marker_key, *map(self._slice_key, slices)]
         found = await self._server.run(WRITE, keys, [old.encode(), new.encode(), packed], len(packed.content))
         if found != new.encode():
@@ -120,3 +125,9 @@ class RedisStore:
 
     def _slice_key(self, number: int) -> bytes:
         return f"{self._prefix}{self._layout}:{number}".encode()
+
+
+async def _packed(customers: list[bytes], rows: NDArray[np.float32]) -> tuple[list[int], Packed]:
+    if len(customers) <= _AT_ONCE:
+        return pack(customers, rows, kept(rows))
+    return await asyncio.to_thread(lambda: pack(customers, rows, kept(rows)))

@@ -13,7 +13,10 @@ from tests.bench.baselines.run import LEAST_SHARE, baseline, name_of
 from tests.bench.drain import drain
 from tests.bench.figures import Report, Sample, collected, machine, slower, speed, table
 from tests.bench.generator import Workload
+from tests.bench.growth import growth
 from tests.bench.latency import latency, warm_up
+from tests.bench.learning import learning
+from tests.bench.million import million
 from tests.bench.passthrough import NAME as PASSTHROUGH
 from tests.bench.passthrough import passthrough
 from tests.bench.place import Place, opened
@@ -36,10 +39,14 @@ class Sizes(NamedTuple):
     rates: tuple[int, ...]
     seconds: float
     warm_s: float
+    million: int
+    bank: int
 
 
-QUICK: Final = Sizes(200_000, 20_000, (20_000,), (5_000,), 10.0, 30.0)
-FULL: Final = Sizes(1_000_000, 60_000, (20_000, 200_000, 1_000_000), (1_000, 5_000, 20_000), 30.0, 90.0)
+QUICK: Final = Sizes(200_000, 20_000, (20_000,), (5_000,), 10.0, 30.0, 0, 300)
+FULL: Final = Sizes(
+    1_000_000, 60_000, (20_000, 200_000, 1_000_000), (1_000, 5_000, 20_000), 30.0, 90.0, 1_000_000, 2_000
+)
 
 
 def _passthrough(place: Place, sizes: Sizes) -> Iterator[Sample]:
@@ -88,6 +95,19 @@ def _stages(place: Place, sizes: Sizes) -> Iterator[Sample]:
     yield from stages(place.bundle, Workload(20_000, max(sizes.records // 2, 60_000), 1.1, partitions=1))
 
 
+def _growth(place: Place, sizes: Sizes) -> Iterator[Sample]:
+    yield from growth(place, max(sizes.records // 5, 40_000))
+
+
+def _million(place: Place, sizes: Sizes) -> Iterator[Sample]:
+    if sizes.million:
+        yield from million(place, sizes.million, WARM_RATE, sizes.seconds)
+
+
+def _learning(place: Place, sizes: Sizes) -> Iterator[Sample]:
+    yield from learning(place.folder / "learning", sizes.bank)
+
+
 SCENARIOS: Final[dict[str, Callable[[Place, Sizes], Iterator[Sample]]]] = {
     "passthrough": _passthrough,
     "drain": _drain,
@@ -98,6 +118,9 @@ SCENARIOS: Final[dict[str, Callable[[Place, Sizes], Iterator[Sample]]]] = {
     "stages": _stages,
     "startup": _startup,
     "partitions": _partitions,
+    "growth": _growth,
+    "million": _million,
+    "learning": _learning,
 }
 
 
@@ -129,12 +152,14 @@ def main() -> int:
         sizes = sizes._replace(records=args.records, baseline_records=min(args.records, sizes.baseline_records))
     if args.seconds:
         sizes = sizes._replace(seconds=args.seconds)
+    if args.million:
+        sizes = sizes._replace(million=args.million)
     samples, notes = list[Sample](), list[str]()
     with tempfile.TemporaryDirectory() as temporary, opened(Path(temporary), args.bundle) as place:
         for _ in range(args.runs or (1 if args.quick else 5)):
             ran = list[Sample]()
             for name in args.only or SCENARIOS:
-                ran.append(Sample(f"machine before {name}", speed(), "GFLOP/s"))
+                ran.append(Sample(f"machine before {name}", speed(), "M logarithms/s"))
                 for sample in SCENARIOS[name](place, sizes):
                     print(f"{sample.name}: {sample.value:,.4g} {sample.unit}", flush=True)
                     ran.append(sample)
@@ -159,6 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, help="how often (default 5, with --quick 1)")
     parser.add_argument("--records", type=int, help="of a drain")
     parser.add_argument("--seconds", type=float, help="of a measurement of latency")
+    parser.add_argument("--million", type=int, metavar="N", help="customers of the scenario of that name")
     parser.add_argument("--bundle", type=Path, help="of the built-in bank spec; default: random weights")
     parser.add_argument("--out", type=Path, default=Path(".cache/bench/report.json"))
     parser.add_argument("--compare", type=Path, metavar="REPORT", help="tell what is slower than there")

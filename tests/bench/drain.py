@@ -38,12 +38,12 @@ def drain(place: Place, work: Workload, delivery: str) -> Iterator[Sample]:
     """Fill a topic, start a worker, and yield its rate and costs once all scores have been found to be right."""
     topics = place.topics("drain", delivery)
     fill(place, topics, work)
-    before = _redis(place)
+    before = redis_facts(place)
     with place.worker(topics) as worker:
         looks = asyncio.run(watch(place, topics, worker, work))
         resident = resident_bytes(worker.pid)
         time.sleep(1.5)  # the last rows leave after flush_ms
-        after = _redis(place)
+        after = redis_facts(place)
         ended = worker.terminate()
         assert ended.code == 0, worker.output
     checking.scored_once(topics, work.records, work.partitions)
@@ -96,7 +96,7 @@ async def watch(place: Place, topics: Topics, process: Foretell, work: Workload)
     return [look._replace(records=look.records * share) for look in looks]
 
 
-def _redis(place: Place) -> Mapping[str, Any]:
+def redis_facts(place: Place) -> Mapping[str, Any]:
     """Return what Redis tells of itself."""
     text: Any = place.redis.ask("INFO", "everything")
     if isinstance(text, Mapping):  # the client may have read it

@@ -18,6 +18,7 @@ SPAN_MS: Final = 90 * 86_400_000
 OUTLIERS: Final = 0.005
 """So many have a hundred times the amount: for the alert rule on unusual amounts."""
 ID_DIGITS: Final = 10
+_TIME: Final = b'"time":'
 MARK: Final = b'"transaction_id":"t'
 """Behind it, in a transaction and in its score, stands the transaction's number."""
 
@@ -27,7 +28,7 @@ class Record(NamedTuple):
 
     number: int
     partition: int
-    key: bytes
+    key: bytes | None
     value: bytes
 
 
@@ -41,6 +42,10 @@ class Workload:
         zipf: exponent of the law by which customers are chosen; 0 chooses all alike.
         partitions: of the topic.
         seed: of all chance.
+        first: the number of the first transaction.
+        first_ms: when it happens.
+        each: every customer comes once, in an order by chance.
+        types: of the transactions; default: the built-in bank's.
     """
 
     customers: int
@@ -48,6 +53,10 @@ class Workload:
     zipf: float = 0.0
     partitions: int = 4
     seed: int = 1
+    first: int = 0
+    first_ms: int = FIRST_MS
+    each: bool = False
+    types: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -60,6 +69,8 @@ class Workload:
     def chosen(self) -> NDArray[np.int64]:
         """Return the customer of each transaction, int64 [records]."""
         rng = np.random.default_rng(self.seed)
+        if self.each:
+            return rng.permutation(self.customers)[: self.records]
         if not self.zipf:
             return rng.integers(0, self.customers, self.records)
         weights = np.cumsum(np.arange(1, self.customers + 1, dtype=np.float64) ** -self.zipf)
@@ -69,7 +80,7 @@ class Workload:
     def __iter__(self) -> Iterator[Record]:
         """Yield all transactions in the order of time."""
         places = dict[int, int]()
-        types = [item.name for item in spec_file.bank().types]
+        types = self.types or [item.name for item in spec_file.bank().types]
         for start in range(0, self.records, BLOCK):
             stop = min(start + BLOCK, self.records)
             customers = self.chosen[start:stop].tolist()
@@ -79,11 +90,11 @@ class Workload:
             balances = np.round(rng.normal(2000.0, 500.0, BLOCK), 2).tolist()
             kinds = rng.integers(0, len(types), BLOCK).tolist()
             for k, customer in enumerate(customers):
-                name, number = f"c{customer:06d}", start + k
+                name, number = f"c{customer:06d}", self.first + start + k
                 key = name.encode()
                 if customer not in places:
                     places[customer] = partition_of(key, self.partitions)
-                time_ms = FIRST_MS + number * SPAN_MS // self.records
+                time_ms = self.first_ms + (start + k) * SPAN_MS // self.records
                 value = (
                     f'{{"transaction_id":"t{number:010d}","customer_id":"{name}","time":{time_ms},'
                     f'"amount":{signed[k]},"type":"{types[kinds[k]]}","balance":{balances[k]}}}'
@@ -95,3 +106,9 @@ def number_of(value: bytes) -> int:
     """Return the number of the transaction that a transaction or its score tells of."""
     at = value.index(MARK) + len(MARK)
     return int(value[at : at + ID_DIGITS])
+
+
+def time_of(value: bytes) -> int:
+    """Return when a transaction happens, ms."""
+    at = value.index(_TIME) + len(_TIME)
+    return int(value[at : value.index(b",", at)])

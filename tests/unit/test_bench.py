@@ -13,9 +13,11 @@ from tests.bench.baselines import run as baselines
 from tests.bench.cli import ratios
 from tests.bench.drain import Look, rates
 from tests.bench.figures import Better, Figure, Machine, Report, Sample, collected, percentiles, slower, table
-from tests.bench.generator import Workload, number_of
+from tests.bench.generator import FIRST_MS, SPAN_MS, Workload, number_of, time_of
+from tests.bench.growth import fits, most_types, with_types
+from tests.bench.pacer import ticks
 from tests.bench.passthrough import NAME
-from tests.bench.reader import place_of
+from tests.bench.reader import is_of_tick, place_of
 
 
 def report(*runs: float, better: Better = "higher") -> Report:
@@ -28,6 +30,35 @@ def test_a_workload_is_the_same_for_the_same_seed_and_another_for_another_seed()
     assert list(Workload(50, 300, 1.1)) != list(Workload(50, 300, 1.1, seed=2))
 
 
+def test_a_workload_begins_where_it_is_told_to_and_has_each_customer_once_if_told_so() -> None:
+    found = list(Workload(50, 50, first=700, first_ms=FIRST_MS - SPAN_MS, each=True, types=("a", "other")))
+    facts = [codec.facts(record.value) for record in found]
+    assert [number_of(record.value) for record in found] == list(range(700, 750))
+    assert len({record.key for record in found}) == 50
+    assert {fact["type"] for fact in facts} == {"a", "other"}
+    assert [fact["time"] for fact in facts] == [time_of(record.value) for record in found]
+    assert FIRST_MS - SPAN_MS == facts[0]["time"] <= facts[-1]["time"] < FIRST_MS
+
+
+def test_ticks_of_a_slice_go_to_each_partition_and_what_they_give_is_told_apart() -> None:
+    found = ticks(Workload(50, 300, partitions=2), range(1023, 1025), 5)
+    assert [(record.partition, codec.facts(record.value)["slice"]) for record in found] == [
+        (0, 1023),
+        (1, 1023),
+        (0, 0),
+        (1, 0),
+    ]
+    assert is_of_tick(b'{"alert_id":"x","score_id":"a-b-3-15-c000017","k":1}')
+    assert not is_of_tick(b'{"alert_id":"x","score_id":"a-b-3-15","k":1}')
+
+
+def test_one_type_more_than_fits_is_refused() -> None:
+    most = most_types()
+    assert fits(with_types(most))
+    assert not fits(with_types(most + 1))
+    assert [task.name for task in with_types(4).tasks] == ["churn", "value"]
+
+
 def test_transactions_have_types_of_the_bank_and_stand_where_kafka_puts_them() -> None:
     types = {item.name for item in spec_file.bank().types}
     records = list(Workload(50, 300, partitions=3))
@@ -35,7 +66,7 @@ def test_transactions_have_types_of_the_bank_and_stand_where_kafka_puts_them() -
     assert [number_of(record.value) for record in records] == list(range(300))
     assert {fact["type"] for fact in found} <= types
     assert [fact["customer_id"].encode() for fact in found] == [record.key for record in records]
-    assert [record.partition for record in records] == [partition_of(record.key, 3) for record in records]
+    assert [record.partition for record in records] == [partition_of(record.key or b"", 3) for record in records]
     assert [fact["time"] for fact in found] == sorted(fact["time"] for fact in found)
 
 

@@ -17,13 +17,30 @@ from tests.kit.processes import ROOT
 @pytest.mark.integration
 @pytest.mark.slow
 @pytest.mark.skipif(bool(java.missing_kafka()), reason="no Kafka")
-def test_the_bench_measures_a_drain_and_writes_its_report(tmp_path: Path) -> None:
+def test_the_bench_measures_and_writes_its_report(tmp_path: Path) -> None:
     bundle, out = random_bundle(tmp_path / "bundle", spec_file.bank()).path, tmp_path / "report.json"
-    sizes = ["--quick", "--records", "4000", "--only", "passthrough", "drain"]
+    sizes = [
+        "--quick",
+        "--records",
+        "4000",
+        "--only",
+        "passthrough",
+        "drain",
+        "growth",
+        "million",
+        "--million",
+        "2000",
+        "--seconds",
+        "2",
+    ]
     command = [sys.executable, "-m", "tests.bench", *sizes, "--bundle", str(bundle), "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     report = msgspec.json.decode(out.read_bytes(), type=Report)
-    assert {"pass-through without decoding", "drain exactly_once, 20k customers Zipf 1.1"} <= {
-        figure.name for figure in report.figures
+    expected = {
+        "pass-through without decoding",
+        "drain exactly_once, 20k customers Zipf 1.1",
+        "2,000 customers on one worker, beside ticks: scores p99",
+        "most types whose row fits",
     }
+    assert expected <= {figure.name for figure in report.figures}

@@ -11,7 +11,7 @@ from stream_app.engine.work import fingerprint
 from stream_app.settings import Settings
 from stream_app.snapshot.file import SnapshotFile
 from stream_app.snapshot.folder import expect
-from stream_app.snapshot.restoring import restore
+from stream_app.snapshot.restoring import TRIES, restore_beside
 from stream_app.snapshot.stamp import Stamp
 from stream_app.store.connect import connect
 from stream_app.store.port import LostWritesError, Marker, RowStore, UnfinishedError
@@ -87,7 +87,8 @@ class Restoration:
         stores = connect(settings)
         try:
             store = stores.open(stamp.topic, stamp.partition, stamp.layout, stamp.row_width)
-            await restore(found, store, await self._taken_over(found, store), "operator", told=told)
+            tries = TRIES if self._force else 1
+            await restore_beside(found, store, lambda: self._taken_over(found, store), tries, told)
         except LostWritesError as error:
             message = (
                 f"Expected to be alone with the rows of {stamp.where}, found that somebody else writes there; stop all "

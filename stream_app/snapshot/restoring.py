@@ -6,7 +6,8 @@ there, so that half of the rows are never taken for all of them; restoring again
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 By = Literal["worker", "operator"]
 """Who restores: what a worker has begun, a worker may begin again; what an operator has, is left to the operator."""
 _ROWS_AT_ONCE: Final = 2_000
+TRIES: Final = 5
+"""Of a restore beside workers."""
 
 
 def begun_by(marker: Unfinished) -> str:
@@ -63,6 +66,32 @@ async def restore(
         if told is not None:
             told(rows)
     return await writing.end(snapshot.stamp.marker())
+
+
+async def restore_beside(
+    snapshot: "SnapshotFile",
+    store: RowStore,
+    take_over: Callable[[], Awaitable[Marker]],
+    tries: int = TRIES,
+    told: Callable[[int], None] | None = None,
+) -> Marker:
+    """Restore as an operator, although workers may be there, which take the store over again: until the first write.
+
+    Args:
+        snapshot: of this partition, group and layout.
+        store: of its rows.
+        take_over: cuts the owner off and returns the marker.
+        tries: how often.
+        told: how many rows have been written.
+
+    Raises:
+        InputError: the file cannot be read any more.
+        LostWritesError: somebody else was sooner each time.
+    """
+    for left in reversed(range(tries)):
+        with suppress(*([LostWritesError] if left else [])):
+            return await restore(snapshot, store, await take_over(), "operator", told=told)
+    raise AssertionError  # the last one has returned or raised
 
 
 class _Writing:

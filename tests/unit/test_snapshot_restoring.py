@@ -13,7 +13,7 @@ from stream_app import cli
 from stream_app.commands.group import Reach
 from stream_app.commands.restoring import check_reach
 from stream_app.snapshot.file import SnapshotFile
-from stream_app.snapshot.restoring import restore
+from stream_app.snapshot.restoring import restore, restore_beside
 from stream_app.store.memory import MemoryStores
 from stream_app.store.port import LostWritesError, Marker, RowStore, UnfinishedError
 from tests.kit.doubles import INPUT
@@ -47,6 +47,33 @@ def few(tmp_path: Path) -> SnapshotFile:
 
 
 RESTORED: Final = {b"a": row(1).tobytes(), b"b": row(4).tobytes()}
+
+
+@pytest.mark.parametrize(("takeovers", "tries", "restored"), [(0, 1, True), (1, 1, False), (2, 3, True), (3, 3, False)])
+def test_beside_workers_that_take_over_again_a_restore_is_tried_again(
+    few: SnapshotFile,
+    takeovers: int,
+    tries: int,
+    restored: bool,  # noqa: FBT001
+) -> None:
+    stores, store, _ = stale_store()
+    left = [takeovers]
+
+    async def take_over() -> Marker:
+        marker = await store.take_over("restore")
+        if left[0]:
+            left[0] -= 1
+            await store.take_over(f"worker-{left[0]}")
+        return marker
+
+    beside = restore_beside(few, store, take_over, tries)
+    if restored:
+        asyncio.run(beside)
+        assert stores.partition(INPUT).rows["aa"] == RESTORED
+    else:
+        with pytest.raises(LostWritesError):
+            asyncio.run(beside)
+        assert stores.partition(INPUT).rows["aa"] != RESTORED
 
 
 def test_a_restore_replaces_all_rows_and_the_marker(few: SnapshotFile) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from schemas.errors import ForetellError
 
-_EXTRA = ("onnx", "sklearn", "tensorflow", "tf2onnx")
+_EXTRA = ("lightgbm", "onnx", "sklearn", "tensorflow", "tf2onnx")
 
 _EXAMPLE = """\
 example:
   foretell data simulate --out bank
   foretell train bank --out bank-bundle
 
+For each task trees are grown, which teach the network and are then thrown away; --quick leaves them out.
 The bundle holds the network (model.onnx), what it was trained on and how well it did (manifest.json, report.html).
 """
 
@@ -44,6 +45,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         choices=("customer", "time"),
         help="how test rows are set aside (default: time where the spec has test_from, else customer)",
     )
+    add("--quick", action="store_true", help="without teachers: in a tenth of the time, and not as good")
     add("--epochs", type=_whole, default=20, help="most passes over the training rows (default 20)")
     add("--layers", type=_widths, default=(128, 64), metavar="W,W", help="widths of the shared layers (default 128,64)")
     add("--report", type=Path, metavar="FILE", help="write the report to this place too")

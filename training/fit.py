@@ -9,9 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from schemas.progress import SILENT, Progress
-from training.arrays import Flags, Floats, Ints, Singles
+from training.arrays import Floats, Ints, Singles
 from training.history import History
-from training.labels import Labels
 from training.network import Network
 from training.tasks import KINDS
 
@@ -41,19 +40,34 @@ class FitOptions:
 
 @dataclass(frozen=True)
 class Material:
-    """What is learned from: scaled inputs of n rows, labels, the labels to train and to validate on, and weights.
+    """What is learned from, and what it is checked with.
 
-    ``weights`` are those of the tasks' mean losses, ``per_row`` those of one labelled row, ``priors`` the losses of the
-    tasks' priors; all float64 [tasks].
+    Attributes:
+        train: rows to learn from.
+        validation: rows to check with.
+        weights: of the tasks' mean losses, float64 [tasks].
+        per_row: of a row that counts whole, float64 [tasks].
+        priors: what the tasks' priors lose, float64 [tasks].
     """
 
-    inputs: Singles
-    labels: Labels
-    train: Flags
-    validation: Flags
+    train: "Lesson"
+    validation: "Lesson"
     weights: Floats
     per_row: Floats
     priors: Floats
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """n rows, all float32: scaled inputs [n, d], targets [n, score width], what each counts for a task [n, tasks]."""
+
+    inputs: Singles
+    targets: Singles
+    counts: Singles
+
+    def tensors(self) -> tuple[Any, Any, Any]:
+        """Return all three as tensors."""
+        return tf.constant(self.inputs), tf.constant(self.targets), tf.constant(self.counts)
 
 
 def seed_everything(seed: int) -> None:
@@ -66,12 +80,12 @@ def seed_everything(seed: int) -> None:
 
 def fit(network: Network, material: Material, options: FitOptions, progress: Progress = SILENT) -> History:
     """Train ``network`` in place and leave it with its best weights."""
-    rows = np.flatnonzero(material.train.any(axis=1))
-    batches = -(-len(rows) // options.batch)
-    training = _Training(network, material, rows, options, batches)
+    rows = len(material.train.inputs)
+    batches = -(-rows // options.batch)
+    training = _Training(network, material, options, batches)
     history, best, order = History(), None, np.random.default_rng(options.seed)
     for epoch in range(options.epochs):
-        history.training.append(training.epoch(order.permutation(len(rows))))
+        history.training.append(training.epoch(order.permutation(rows)))
         losses = training.validate()
         history.validation.append(losses / material.priors)
         history.total.append(float(np.nansum(material.weights * losses)))
@@ -88,12 +102,10 @@ def fit(network: Network, material: Material, options: FitOptions, progress: Pro
 class _Training:
     """The compiled steps over one set of rows."""
 
-    def __init__(self, network: Network, material: Material, rows: Ints, options: FitOptions, batches: int) -> None:
+    def __init__(self, network: Network, material: Material, options: FitOptions, batches: int) -> None:
         self._network, self._options, self._batches = network, options, batches
         self._weights = tf.constant(material.per_row, tf.float32)
-        self._train = _tensors(material, rows, material.train)
-        checked = np.flatnonzero(material.validation.any(axis=1))
-        self._validation = _tensors(material, checked, material.validation)
+        self._train, self._validation = material.train.tensors(), material.validation.tensors()
         schedule = keras.optimizers.schedules.CosineDecay(options.rate, options.epochs * batches, alpha=0.02)
         self._optimizer = keras.optimizers.AdamW(schedule, weight_decay=options.decay, global_clipnorm=1.0)
         variables = network.model.trainable_variables
@@ -140,8 +152,11 @@ class _Training:
     def _losses(self, logits: Any, target: Any) -> Any:  # noqa: ANN401
         """Return the loss of each row and task, [n, tasks]."""
         losses = [
-            KINDS[output.kind].loss(logits[:, output.start : output.start + output.width], target[:, index])
-            for index, output in enumerate(self._network.outputs)
+            KINDS[output.kind].loss(
+                logits[:, output.start : output.start + output.width],
+                target[:, output.start : output.start + output.width],
+            )
+            for output in self._network.outputs
         ]
         return tf.stack(losses, axis=1)
 
@@ -151,8 +166,3 @@ class _Training:
             self._averages, self._network.model.non_trainable_variables, inputs, training=False
         )
         return tf.reduce_sum(self._losses(logits, target) * mask, axis=0) / tf.reduce_sum(mask, axis=0)
-
-
-def _tensors(material: Material, rows: Ints, mask: Flags) -> tuple[Any, Any, Any]:
-    parts = (material.inputs[rows], material.labels.value[rows], mask[rows])
-    return tuple(tf.constant(part.astype(np.float32)) for part in parts)

@@ -66,7 +66,7 @@ def learn(folder: Folder, spec: Spec, out: Path, options: Options, progress: Pro
         calibration={name: calibration.told() for name, calibration in trained.calibrations.items()},
         quantiles={name: quantiles(found) for name, found in people.items()},
         population=features_of_all(prepared.layout, prepared.samples),
-        data=fingerprint(folder.path, prepared.log) | _rows(prepared, options),
+        data=fingerprint(folder.path, prepared.log) | _rows(prepared, options) | {"teachers": trained.teachers},
         metrics=evaluate(sheets),
         parity=trained.parity,
         versions=versions(),

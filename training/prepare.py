@@ -25,6 +25,7 @@ class Options:
         epochs: at most so many passes over the training rows.
         layers: widths of the shared layers; the article's network has one of 64.
         allowed_leaks: features that may alone tell a label.
+        teachers: whether trees are grown for the network to learn from.
     """
 
     seed: int = 1
@@ -32,6 +33,7 @@ class Options:
     epochs: int = 20
     layers: tuple[int, ...] = (128, 64)
     allowed_leaks: tuple[str, ...] = ()
+    teachers: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from stream_app.offline.folder import CUSTOMERS, OUTCOMES, TRANSACTIONS
 from training.log import Log
 
 _PACKAGES: Final = (
-    "foretell", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy", "numba", "scikit-learn"
+    "foretell", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy", "numba", "scikit-learn", "lightgbm"
 )  # fmt: skip
 _BLOCK: Final = 1 << 20
 

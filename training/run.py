@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     folder = read_folder(args.folder)
     spec = spec_file.load(args.spec) if args.spec else folder.spec
     usual: Literal["customer", "time"] = "time" if spec.training.test_from else "customer"
-    options = Options(args.seed, args.split or usual, args.epochs, args.layers, tuple(args.allow_leak))
+    options = Options(args.seed, args.split or usual, args.epochs, args.layers, tuple(args.allow_leak), not args.quick)
     learned = learn(folder, spec, args.out, options, progress)
     if args.report:
         with atomic_file(args.report) as part:

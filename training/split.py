@@ -49,17 +49,17 @@ def split(samples: Samples, log: Log, spec: Spec, how: Literal["customer", "time
         return Split(*(known & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION, TEST)))
     cut_ms = _cut(samples, spec)
     early = known & (samples.labels.settled_ms <= cut_ms)
-    part = _side(_places(log, seed)[samples.rows.customer] * (1.0 - SHARES["test"]))
+    part = _side(places(log, seed)[samples.rows.customer] * (1.0 - SHARES["test"]))
     train, validation, calibration = (early & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION))
     return Split(train, validation, calibration, known & (samples.rows.time_ms >= cut_ms)[:, None], cut_ms)
 
 
 def sides(log: Log, seed: int) -> Ints:
     """Return the side of each customer in a split by customer."""
-    return _side(_places(log, seed))
+    return _side(places(log, seed))
 
 
-def _places(log: Log, seed: int) -> Floats:
+def places(log: Log, seed: int) -> Floats:
     """Return a number in [0, 1) for each customer, the same for all of a group, whoever else is in the log."""
     key = str(seed).encode()
     digests = [hashlib.blake2b(str(group).encode(), digest_size=6, key=key).digest() for group in log.groups]

@@ -46,8 +46,20 @@ class Kind(Protocol):
     def prior_loss(self, target: Floats, width: int) -> float:
         """Return what that answer loses."""
 
+    def answer(self, scores: Floats) -> Floats:
+        """Return scores as the loss takes its targets: chances, or log(1 + x) of an amount."""
+
+    def hard(self, target: Floats, width: int) -> Floats:
+        """Return labels as the loss takes its targets, [n, width]."""
+
     def loss(self, logits: Any, target: Any) -> Any:  # noqa: ANN401  (tensors)
-        """Return the loss of each row, a tensor [n]."""
+        """Return the loss of each row, a tensor [n]; targets [n, width] are hard or soft."""
+
+    def answer_loss(self, answers: Floats, target: Floats) -> float:
+        """Return the mean loss of answers against labels, in the loss's own terms."""
+
+    def trees(self, width: int) -> dict[str, Any]:
+        """Return the objective of gradient-boosted trees."""
 
     def activate(self, logits: Any) -> Any:  # noqa: ANN401  (tensors)
         """Return the scores, a tensor [n, width]."""
@@ -80,11 +92,29 @@ class Binary:
         del width
         return entropy(np.array([1 - target.mean(), target.mean()]))
 
+    def answer(self, scores: Floats) -> Floats:
+        """Return the chances."""
+        return scores
+
+    def hard(self, target: Floats, width: int) -> Floats:
+        """Return 0 or 1."""
+        del width
+        return target[:, None]
+
     def loss(self, logits: Any, target: Any) -> Any:  # noqa: ANN401
         """Return the cross-entropy."""
         from keras import ops  # noqa: PLC0415
 
-        return ops.softplus(logits[:, 0]) - logits[:, 0] * target
+        return ops.softplus(logits[:, 0]) - logits[:, 0] * target[:, 0]
+
+    def answer_loss(self, answers: Floats, target: Floats) -> float:
+        """Return the log loss."""
+        return log_loss(np.column_stack([1 - answers[:, 0], answers[:, 0]]), target.astype(np.int64))
+
+    def trees(self, width: int) -> dict[str, Any]:
+        """Return log loss."""
+        del width
+        return {"objective": "binary"}
 
     def activate(self, logits: Any) -> Any:  # noqa: ANN401
         """Return the probability of yes."""
@@ -138,12 +168,27 @@ class Multiclass:
         """Return the entropy of the labels."""
         return entropy(_shares(target, width))
 
+    def answer(self, scores: Floats) -> Floats:
+        """Return the chances."""
+        return scores
+
+    def hard(self, target: Floats, width: int) -> Floats:
+        """Return 1 for the class and 0 for the others."""
+        return np.eye(width)[target.astype(np.int64)]
+
     def loss(self, logits: Any, target: Any) -> Any:  # noqa: ANN401
         """Return the cross-entropy."""
         from keras import ops  # noqa: PLC0415
 
-        one_hot = ops.one_hot(ops.cast(target, "int32"), logits.shape[-1])
-        return -ops.sum(one_hot * ops.log_softmax(logits, axis=-1), axis=-1)
+        return -ops.sum(target * ops.log_softmax(logits, axis=-1), axis=-1)
+
+    def answer_loss(self, answers: Floats, target: Floats) -> float:
+        """Return the log loss."""
+        return log_loss(answers, target.astype(np.int64))
+
+    def trees(self, width: int) -> dict[str, Any]:
+        """Return log loss over the classes."""
+        return {"objective": "multiclass", "num_class": width}
 
     def activate(self, logits: Any) -> Any:  # noqa: ANN401
         """Return the probability of each class."""
@@ -193,11 +238,29 @@ class Value:
         del width
         return float(target.var())
 
+    def answer(self, scores: Floats) -> Floats:
+        """Return log(1 + x)."""
+        return np.log1p(scores)
+
+    def hard(self, target: Floats, width: int) -> Floats:
+        """Return log(1 + x), as labels are."""
+        del width
+        return target[:, None]
+
     def loss(self, logits: Any, target: Any) -> Any:  # noqa: ANN401
         """Return the squared error."""
         from keras import ops  # noqa: PLC0415
 
-        return ops.square(logits[:, 0] - target)
+        return ops.square(logits[:, 0] - target[:, 0])
+
+    def answer_loss(self, answers: Floats, target: Floats) -> float:
+        """Return the mean squared error."""
+        return float(np.square(answers[:, 0] - target).mean())
+
+    def trees(self, width: int) -> dict[str, Any]:
+        """Return squared error."""
+        del width
+        return {"objective": "regression"}
 
     def activate(self, logits: Any) -> Any:  # noqa: ANN401
         """Return money."""

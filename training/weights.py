@@ -10,7 +10,7 @@ import numpy as np
 
 from schemas.spec import Spec
 from stream_app.bundle import outputs_of
-from training.arrays import Flags, Floats
+from training.arrays import Flags, Floats, Singles
 from training.labels import Labels
 from training.tasks import KINDS
 
@@ -38,11 +38,15 @@ def task_weights(spec: Spec, labels: Labels, rows: Flags) -> Floats:
     return weights
 
 
-def row_weights(weights: Floats, rows: Flags) -> Floats:
-    """Return the weight of one labelled row, float64 [tasks], in a mean over the rows that have any label.
+def row_weights(weights: Floats, counts: Singles) -> Floats:
+    """Return the weight of one row that counts whole, float64 [tasks], in a mean over n rows.
 
-    The mean over a batch of (weight times loss, 0 where there is no label) is then, on average over batches, the
+    The mean over a batch of (weight times loss, 0 where nothing is learned) is then, on average over batches, the
     weighted sum of the tasks' mean losses, however many labels of a rare task a batch happens to hold.
+
+    Args:
+        weights: of each task's mean loss.
+        counts: what each row counts for each task, float32 [n, tasks].
     """
-    per_row: Floats = weights * rows.any(axis=1).sum() / rows.sum(axis=0)
+    per_row: Floats = weights * len(counts) / counts.sum(axis=0, dtype=np.float64)
     return per_row

@@ -16,7 +16,7 @@ from stream_app.offline.folder import CUSTOMERS, OUTCOMES, SPEC, TRANSACTIONS
 from stream_app.steps.predict import Predictor
 from tests.logs import tiny_tables, write_tiny
 from tests.unit.conftest import Tiny
-from training import run
+from training import run, teachers
 from training.cli import register
 from training.datasets.folder import FolderTables, write_folder
 
@@ -44,7 +44,8 @@ def test_training_writes_a_bundle_that_loads_and_a_table_of_measures_and_is_repe
     out, report = tmp_path / "bundle", tmp_path / "page.html"
 
     code = train(
-        str(tiny_bundle.folder.path), "--out", str(out), "--epochs", "30", "--layers", "32", "--report", str(report)
+        *(str(tiny_bundle.folder.path), "--out", str(out), "--quick", "--epochs", "30", "--layers", "32"),
+        *("--report", str(report)),
     )
 
     told, bundle = capsys.readouterr().out, load(out)
@@ -80,6 +81,17 @@ def test_a_test_period_of_the_spec_is_what_is_tested_on(
     with pytest.raises(TrainingError):
         train(str(folder), "--out", str(folder / "bundle"), *(["--split", *asked] if asked else []))
     assert seen == [how]
+
+
+def test_unless_it_is_to_be_quick_the_network_is_taught(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teachers, "MOST_TREES", 20)
+    code = train(str(folder), "--out", str(tmp_path / "bundle"), "--epochs", "2", "--layers", "32")
+
+    assert code == 0
+    assert set(load(tmp_path / "bundle").manifest.data["teachers"]) == {"churn", "next", "value"}
+    assert "Taught by trees" in (tmp_path / "bundle" / "report.html").read_text()
 
 
 def spoil(folder: Path, how: str) -> None:

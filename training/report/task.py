@@ -76,9 +76,11 @@ def _learned(story: Story, task: Task) -> str:
         calibrated = f"not calibrated: {fit['reason']}"
     else:
         calibrated = f"calibrated by {fit['method']}, gain {fit['gain']:.3f}, shift {fit['shift']:.3f}"
+    share = story.manifest.data["teachers"].get(task.name)
+    by = "" if share is None else f" Taught by trees{f' and a linear model ({share:.0%})' if share else ''}."
     return (
         f"{counts['train']:,} labels, with {counts['validation']:,} to validate on, {counts['calibration']:,} to "
-        f"calibrate on and {counts['test']:,} to test on. Weight λ = {task.weight:g} in the loss; {calibrated}."
+        f"calibrate on and {counts['test']:,} to test on. Weight λ = {task.weight:g} in the loss; {calibrated}.{by}"
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from schemas.accepted import Reason
+from schemas.explanation import Explanation
 from schemas.messages import Activate, Alert, Customer, Forget, Score, Tick, Transaction
 from schemas.portrait import Portrait
 from schemas.spec import Spec
@@ -34,6 +35,7 @@ def documents() -> dict[str, str]:
     files = {f"{name}.schema.json": _json(_schema(name, kind)) for name, kind in messages.items()}
     files["scorer.schema.json"] = _json(_schema("scorer", Spec))
     files["portrait.schema.json"] = _json(_schema("portrait", Portrait))
+    files["explanation.schema.json"] = _json(_schema("explanation", Explanation))
     files["asyncapi.json"] = _json(_asyncapi(messages))
     return files
 

@@ -120,6 +120,23 @@ class Score(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     transaction_id: str | None = None
 
 
+class AlertReason(msgspec.Struct, frozen=True, kw_only=True):
+    """What contributed to the score that an alert's rule looked at.
+
+    Attributes:
+        feature: its name; of a category without the class.
+        value: what it was: a number, a class, or null where neither says it.
+        contribution: what it added to the log-odds of a probability or to the log of an amount, beside a customer who
+            is average in all; four decimals.
+        text: the same in words.
+    """
+
+    feature: str
+    value: float | str | None
+    contribution: float
+    text: str
+
+
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A rule that fired.
 
@@ -137,6 +154,7 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         severity: the rule's.
         suppressed: how often the rule held since its last alert without firing.
         bundle: first 16 digits of the bundle's sha256.
+        reasons: what contributed most to the score, the largest contribution first; none for a rule on a feature.
     """
 
     alert_id: str
@@ -152,3 +170,4 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     task: str | None = None
     feature: str | None = None
     class_: str | None = msgspec.field(default=None, name="class")
+    reasons: tuple[AlertReason, ...] = ()

@@ -15,11 +15,14 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Bound = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
 Days = Annotated[float, msgspec.Meta(gt=0, le=3650)]
+Period = Annotated[str, msgspec.Meta(pattern=r"^(month|[2-9]d|[12][0-9]d|3[01]d)$")]
 
 OTHER = "other"
 """The type that unknown types become; always the last one."""
 PROTECTED = ("gender", "age", "risk_level")
 """Attributes that the network sees only where the spec says ``input = true``."""
+MONTH = "month"
+"""The period of what recurs on a day of month."""
 HOUR_TILES, DAY_TILES = 24, 30
 """Most hours and days that a window may span."""
 OF_TYPES = ("inactive", "spend_drop", "outflow", "next_type", "top_type")
@@ -96,6 +99,9 @@ class Task(_Part, frozen=True):
         label: the rule.
         horizon_days: how far the label looks ahead.
         weight: λ in the loss.
+        estimate: of a value: ``typical`` is learned on the scale of log(1 + x), where it ranks customers best, and few
+            large amounts do not move it; ``expected`` is a mean, so that the scores of many customers sum to what they
+            will spend.
         eligible: conditions that all must hold, in the stream as in training.
         bands: ranges of scores, lowest first.
         rows: the kinds of rows that are labelled.
@@ -124,6 +130,7 @@ class Task(_Part, frozen=True):
     ]
     horizon_days: Days
     weight: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
+    estimate: Literal["typical", "expected"] = "typical"
     eligible: tuple[Condition, ...] = ()
     bands: tuple[Band, ...] = ()
     rows: tuple[Literal["event", "tick"], ...] = ("event", "tick")
@@ -134,6 +141,11 @@ class Task(_Part, frozen=True):
     classes: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...] = ()
     types: tuple[Name, ...] = ()
     settled: Literal["by_horizon", "when_told"] = "by_horizon"
+
+    @property
+    def learned_as(self) -> str:
+        """Return the kind, or ``expected`` for an expected amount."""
+        return self.estimate if self.kind == "value" and self.estimate != "typical" else self.kind
 
     @property
     def outcome_name(self) -> str:
@@ -155,6 +167,28 @@ class Rule(_Part, frozen=True):
     severity: Literal["info", "warning", "high"] = "info"
 
 
+class ReasonTemplate(_Part, frozen=True):
+    """What is said of the features that a pattern fits, by language; {name} and {value} may stand in it."""
+
+    feature: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    en: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | None = None
+    zh: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | None = None
+
+
+class Reasons(_Part, frozen=True):
+    """What alerts say of their reasons.
+
+    Attributes:
+        top: how many of them; 0 leaves them out.
+        language: of their texts.
+        templates: texts for some features; others have built-in ones.
+    """
+
+    top: Annotated[int, msgspec.Meta(ge=0, le=10)] = 3
+    language: Literal["en", "zh"] = "en"
+    templates: tuple[ReasonTemplate, ...] = ()
+
+
 class TrainingOptions(_Part, frozen=True):
     """How samples are drawn from a log.
 
@@ -174,7 +208,29 @@ class TrainingOptions(_Part, frozen=True):
 
 
 class Spec(_Part, frozen=True, dict=True):
-    """A whole spec; ``parse`` checks what single fields cannot say."""
+    """A whole spec; ``parse`` checks what single fields cannot say.
+
+    Attributes:
+        name: of the scorer.
+        currency: of all amounts in features and scores.
+        types: of transactions; ``other``, which unknown ones become, is the last.
+        tasks: what is asked.
+        rates: what one unit of another currency is worth.
+        utc_offset_minutes: where local days begin.
+        window_hours: lengths of sums over hours.
+        window_days: lengths of sums over days.
+        decay_days: constants of exponentially decayed sums.
+        due_every: periods after which customers do the same again, ``month`` (the same day of month) or ``2d`` to
+            ``31d``: a row then remembers, in 16 bytes for each type that customers initiate, on which of the last 96
+            days it occurred, and features tell when each type is due by what it did one, two and three periods ago.
+            Default: none.
+        score_on_customer: whether a ``customer`` record is answered with a score.
+        exclude_inputs: patterns of features that the network does not see.
+        attributes: facts of customers.
+        rules: of alerts.
+        reasons: what alerts say of their reasons.
+        training: how samples are drawn.
+    """
 
     name: Name
     currency: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")]
@@ -185,10 +241,12 @@ class Spec(_Part, frozen=True, dict=True):
     window_hours: tuple[Annotated[int, msgspec.Meta(ge=1, le=HOUR_TILES)], ...] = (1, 6, 24)
     window_days: tuple[Annotated[int, msgspec.Meta(ge=1, le=DAY_TILES)], ...] = (1, 7, 30)
     decay_days: tuple[Annotated[float, msgspec.Meta(ge=0.05, le=3650)], ...] = (7, 30, 90, 365)
+    due_every: tuple[Period, ...] = ()
     score_on_customer: bool = False
     exclude_inputs: tuple[str, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     rules: tuple[Rule, ...] = ()
+    reasons: Reasons = Reasons()
     training: TrainingOptions = TrainingOptions()
 
     @cached_property

@@ -4,12 +4,13 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
+from string import Formatter
 from typing import Final
 
 import msgspec
 
 from schemas.errors import SpecError
-from schemas.spec import OF_TYPES, OTHER, TOLD_BY_ONE, TYPE_CLASSES, Attribute, Rule, Spec, Task
+from schemas.spec import OF_TYPES, OTHER, TOLD_BY_ONE, TYPE_CLASSES, Attribute, ReasonTemplate, Rule, Spec, Task
 
 MOST_TYPES = 64
 RESERVED = ("kind", "customer_id", "time", "name", "observed_until", "outcomes_until", "split_group")
@@ -81,6 +82,8 @@ def problems(spec: Spec) -> Iterator[str]:
         values = getattr(spec, window)
         if not values or list(values) != sorted(set(values)):
             yield f"{window} = {list(values)}; list at least one, ascending, each once"
+    if _repeated(spec.due_every):
+        yield f"due_every = {list(spec.due_every)}; list each period once"
     for attribute in spec.attributes:
         yield from _attribute_problems(attribute)
     if not spec.tasks:
@@ -88,8 +91,7 @@ def problems(spec: Spec) -> Iterator[str]:
     for task in spec.tasks:
         yield from _task_problems(task)
         yield from _counted_problems(spec, task)
-    for rule in spec.rules:
-        yield from _rule_problems(spec, rule)
+    yield from _told_problems(spec)
 
 
 def _repeated(names: Iterable[str]) -> list[str]:
@@ -130,6 +132,26 @@ def _attribute_problems(attribute: Attribute) -> Iterator[str]:
         yield f"{where} with at_least above at_most; swap them"
     for value in _repeated(attribute.values):
         yield f"{where} with value {value!r} twice; list each once"
+
+
+def _told_problems(spec: Spec) -> Iterator[str]:
+    for rule in spec.rules:
+        yield from _rule_problems(spec, rule)
+    for template in spec.reasons.templates:
+        yield from _template_problems(template)
+
+
+def _template_problems(template: ReasonTemplate) -> Iterator[str]:
+    for language in ("en", "zh"):
+        text = getattr(template, language) or ""
+        try:
+            found = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+        except ValueError as error:
+            yield f"a template of {template.feature!r} in {language!r} that cannot be read ({error}); correct it"
+            continue
+        if found - {"name", "value"}:
+            unknown = min(found - {"name", "value"})
+            yield f"{{{unknown}}} in a template of {template.feature!r}; {{name}} and {{value}} may stand there"
 
 
 _LABELS = {

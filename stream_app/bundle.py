@@ -1,6 +1,7 @@
 """A bundle: the folder that carries one trained scorer, verified to the last byte before it is used.
 
     model.onnx      the network: raw feature rows in, calibrated scores of all tasks out
+    reasons.onnx    what each feature contributed to a score; bundles of before there were reasons have none
     manifest.json   spec, layout, outputs, bands, calibration, metrics, versions, sha256 of every other file
 
 The sha256 of ``manifest.json`` identifies the bundle; every score carries its first 16 digits.
@@ -26,17 +27,24 @@ MODEL: Final = "model.onnx"
 MANIFEST: Final = "manifest.json"
 INPUT_NAME: Final = "features"
 OUTPUT_NAME: Final = "scores"
+REASONS: Final = "reasons.onnx"
+CHOSEN_NAME: Final = "chosen"
+REASONS_NAME: Final = "contributions"
 SHORT: Final = 16
 
 
 class Output(msgspec.Struct, frozen=True):
-    """The columns of the network's output that belong to a task: one, or for multiclass one a class."""
+    """The columns of the network's output that belong to a task: one, or for multiclass one a class.
+
+    ``learned_as`` is the kind, or ``expected`` for an expected amount; empty in bundles of before there were those.
+    """
 
     task: str
     kind: str
     start: int
     width: int
     classes: tuple[str, ...] = ()
+    learned_as: str = ""
 
 
 class ResolvedBand(msgspec.Struct, frozen=True):
@@ -91,7 +99,7 @@ def outputs_of(spec: Spec) -> tuple[Output, ...]:
     for task in spec.tasks:
         classes = spec.classes(task)
         width = len(classes) or 1
-        outputs.append(Output(task.name, task.kind, start, width, classes))
+        outputs.append(Output(task.name, task.kind, start, width, classes, task.learned_as))
         start += width
     return tuple(outputs)
 
@@ -132,6 +140,11 @@ class Bundle:
     def model(self) -> bytes:
         """Return the network as ONNX."""
         return (self.path / MODEL).read_bytes()
+
+    @property
+    def reasons(self) -> bytes | None:
+        """Return what explains the network as ONNX, if the bundle has it."""
+        return (self.path / REASONS).read_bytes() if REASONS in self.manifest.files else None
 
 
 def write(path: Path, manifest: Manifest, files: dict[str, bytes]) -> Bundle:

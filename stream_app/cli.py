@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import EXIT_INTERRUPTED, EXIT_OK, ForetellError
-from stream_app.commands import COMMANDS
+from stream_app.commands import COMMANDS, OFFLINE
 from stream_app.console import Bar
 
 _REPLAY = """\
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for entry in sorted(metadata.entry_points(group="foretell.commands"), key=lambda entry: entry.name):
         entry.load()(verbs)
-    for command in COMMANDS:
+    for command in (*COMMANDS, *OFFLINE):
         command.register(verbs)
     replay = verbs.add_parser("replay", help="score an event log", epilog=_REPLAY, formatter_class=raw)
     replay.add_argument("log", type=Path, help="interchange folder, or a captured topic (.parquet)")

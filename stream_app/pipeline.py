@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from schemas.accepted import Rejection
 from stream_app.scorer import Emission, Scorer
 from stream_app.steps import alerts, encode, features, numbers
+from stream_app.steps.reasons import Reasoner
 from stream_app.steps.stages import Batch, Chunk, Control, Decoded, Fired, Read
 
 
@@ -25,6 +26,7 @@ class Computed:
         read: what was read of their rows.
         values: float64 [m, score width], six decimals.
         fired: the alerts.
+        reasoner: finds their reasons, of the bundle that was in force.
         encode: writes the scores, of the bundle that was in force.
     """
 
@@ -32,6 +34,7 @@ class Computed:
     read: Read
     values: NDArray[np.float64]
     fired: Fired
+    reasoner: Reasoner
     encode: encode.ScoreEncoder
 
 
@@ -86,11 +89,12 @@ def _compute(part: Batch | Control, chunk: Chunk, scorer: Scorer) -> Computed | 
     values = numbers.six_decimals(scorer.predict(read.features))
     fired = alerts.fire(batch, read, residents.matrix, values, scorer.rules)
     residents.mark_changed(places)
-    return Computed(batch, read, values, fired, scorer.encode)
+    return Computed(batch, read, values, fired, scorer.reasoner, scorer.encode)
 
 
 def _tell(part: Computed, chunk: Chunk, emission: Emission) -> list[Rejection]:
     scores = part.encode(part.batch, part.read, part.values, chunk)
     emission.scores.append(scores)
-    emission.alerts += encode.alerts(part.fired, scores, chunk)
+    if len(part.fired.item):
+        emission.alerts += encode.alerts(part.fired, part.reasoner(part.read, part.fired), scores, chunk)
     return encode.repeats(part.batch, part.read)

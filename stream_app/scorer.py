@@ -10,6 +10,7 @@ from stream_app.steps import rows
 from stream_app.steps.alerts import Rules
 from stream_app.steps.decode import Vocabulary
 from stream_app.steps.encode import DeadLetter, ScoreEncoder, Scores
+from stream_app.steps.reasons import Reasoner
 from stream_app.steps.stages import Batch, Chunk, Control, Decoded
 
 
@@ -54,6 +55,7 @@ class Scorer:
         self.predict = self._shelf.predictor(bundle)
         self.vocabulary = Vocabulary(bundle.spec)
         self.rules = Rules.of(bundle)
+        self.reasoner = Reasoner(bundle, self._shelf.explainer(bundle))
         self.encode = ScoreEncoder(bundle, *self._place)
 
     def act(self, control: Control, chunk: Chunk) -> Batch | None:

@@ -6,7 +6,7 @@ from threading import RLock
 from schemas.errors import BundleError
 from stream_app import bundle as bundles
 from stream_app.bundle import MANIFEST, SHORT, Bundle
-from stream_app.steps.predict import Predictor
+from stream_app.steps.predict import Explainer, Predictor
 
 
 class Shelf:
@@ -18,6 +18,7 @@ class Shelf:
         self.folder = folder or first.path.resolve().parent
         self._known = {first.sha256: first}
         self._predictors: dict[str, Predictor] = {}
+        self._explainers: dict[str, Explainer | None] = {}
         self._lock = RLock()  # partitions are worked on side by side
 
     def find(self, sha256: str) -> Bundle | None:
@@ -61,3 +62,10 @@ class Shelf:
             if bundle.sha256 not in self._predictors:
                 self._predictors[bundle.sha256] = Predictor.of(bundle)
             return self._predictors[bundle.sha256]
+
+    def explainer(self, bundle: Bundle) -> Explainer | None:
+        """Return what explains a bundle's network, loaded once; None where it has nothing of the kind."""
+        with self._lock:
+            if bundle.sha256 not in self._explainers:
+                self._explainers[bundle.sha256] = Explainer.of(bundle)
+            return self._explainers[bundle.sha256]

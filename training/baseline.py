@@ -51,6 +51,23 @@ def ridge(inputs: Singles, label: Floats, rows: Singles) -> Floats:
     return np.asarray(model.predict(rows), np.float64)
 
 
+def tweedie(inputs: Singles, money: Floats, rows: Singles) -> Floats:
+    """Fit a linear model of the log of a mean and return the means of ``rows``, float64 [m]; ``money`` is float64 [n].
+
+    The deviance is Tweedie's of power 1.5.
+    """
+    from sklearn.linear_model import TweedieRegressor  # noqa: PLC0415  (loads slowly)
+
+    chosen = _sample(len(inputs))
+    scale = float(money[chosen].mean()) or 1.0
+    model = TweedieRegressor(power=1.5, alpha=0.1, link="log", max_iter=_ITERATIONS * 5, tol=_TOLERANCE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it stopped after these iterations
+        model.fit(inputs[chosen], money[chosen] / scale)
+        found = np.asarray(model.predict(rows), np.float64)
+    return np.minimum(np.nan_to_num(found, posinf=1e12), 1e12 / scale) * scale
+
+
 def _sample(rows: int) -> Ints:
     if rows <= MOST_ROWS:
         return np.arange(rows)

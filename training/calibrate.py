@@ -4,6 +4,7 @@ The map is folded into the task's head, so that it is inside the ONNX file. With
 and says why.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,15 +68,8 @@ def temperature(logits: Floats, label: Floats) -> Calibration:
     if len(label) < FEWEST:
         return _identity(len(label), f"only {len(label)} rows, {FEWEST} are needed")
     code = label.astype(np.int64)
-    low, high = np.log(_GAINS)
-    golden = (np.sqrt(5.0) - 1.0) / 2.0
-    for _ in range(_STEPS):
-        left, right = high - golden * (high - low), low + golden * (high - low)
-        if _class_loss(logits * np.exp(left), code) < _class_loss(logits * np.exp(right), code):
-            high = right
-        else:
-            low = left
-    return Calibration("temperature", float(np.exp((low + high) / 2)), 0.0, len(label))
+    gain = _least(lambda log_gain: _class_loss(logits * np.exp(log_gain), code))
+    return Calibration("temperature", gain, 0.0, len(label))
 
 
 def affine(logits: Floats, label: Floats) -> Calibration:
@@ -93,6 +87,36 @@ def affine(logits: Floats, label: Floats) -> Calibration:
     if not _GAINS[0] <= gain <= _GAINS[1]:
         return _identity(len(label), f"the fitted gain {gain:.3g} is out of bounds")
     return Calibration("affine", gain, float(label.mean() - gain * logits.mean()), len(label))
+
+
+def log_mean(logits: Floats, money: Floats) -> Calibration:
+    """Fit gain and shift of the log of a mean by Tweedie's deviance of power 1.5: they sum to what came.
+
+    Args:
+        logits: float64 [n, 1], log of the mean.
+        money: what came, float64 [n].
+    """
+    if len(money) < FEWEST or not money.any():
+        return _identity(len(money), f"only {int((money > 0).sum())} rows of {len(money)} have an amount")
+    half = (logits[:, 0] - logits.mean()) / 2.0
+
+    def fitted(gain: float) -> tuple[float, float]:
+        """Return the best shift for a gain, and the deviance with both."""
+        paid, said = float((money * np.exp(-gain * half)).mean()), float(np.exp(gain * half).mean())
+        return float(np.log(paid / said)), 4.0 * np.sqrt(paid * said)
+
+    gain = _least(lambda log_gain: fitted(np.exp(log_gain))[1])
+    return Calibration("log_mean", gain, fitted(gain)[0] - gain * float(logits.mean()), len(money))
+
+
+def _least(loss: Callable[[float], float]) -> float:
+    """Return the gain whose log loses least, by golden section."""
+    low, high = np.log(_GAINS)
+    golden = (np.sqrt(5.0) - 1.0) / 2.0
+    for _ in range(_STEPS):
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        low, high = (low, right) if loss(left) < loss(right) else (left, high)
+    return float(np.exp((low + high) / 2))
 
 
 def _identity(rows: int, reason: str) -> Calibration:

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from schemas.errors import ForetellError
+from training.recipe import TAUGHT
 
 _EXTRA = ("lightgbm", "onnx", "sklearn", "tensorflow", "tf2onnx")
 
@@ -46,8 +47,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="how test rows are set aside (default: time where the spec has test_from, else customer)",
     )
     add("--quick", action="store_true", help="without teachers: in a tenth of the time, and not as good")
-    add("--epochs", type=_whole, default=20, help="most passes over the training rows (default 20)")
-    add("--layers", type=_widths, default=(128, 64), metavar="W,W", help="widths of the shared layers (default 128,64)")
+    add("--epochs", type=_whole, help="most passes over the training rows (default 20)")
+    widths = ",".join(map(str, TAUGHT.layers))
+    add("--layers", type=_widths, metavar="W,W", help=f"widths of the shared layers (default {widths}; quick 128,64)")
     add("--report", type=Path, metavar="FILE", help="write the report to this place too")
     add(
         "--allow-leak",

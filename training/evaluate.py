@@ -112,7 +112,7 @@ def _sheets(exam: Exam, index: int, output: Output) -> dict[str, Sheet]:
             exam.target(index, rows),
             {model: scores[rows] for model, scores in of_all.items()},
             {
-                model: KINDS[output.kind].threshold(scores[validation], exam.target(index, validation))
+                model: KINDS[output.learned_as].threshold(scores[validation], exam.target(index, validation))
                 for model, scores in of_all.items()
             },
             *_best(exam, output, rows),
@@ -125,7 +125,7 @@ def _linear(exam: Exam, index: int, output: Output) -> Floats:
     train, rows = exam.split.train[:, index], exam.split.test[:, index] | exam.split.validation[:, index]
     scores = np.zeros((len(train), output.width))
     if rows.any():
-        fit = KINDS[output.kind].baseline
+        fit = KINDS[output.learned_as].baseline
         scores[rows] = fit(exam.inputs[train], exam.target(index, train), exam.inputs[rows], output.width)
     return scores
 
@@ -138,7 +138,7 @@ def _best(exam: Exam, output: Output, rows: Ints) -> tuple[Ints, Floats]:
 
 
 def _measured(sheet: Sheet) -> dict[str, Any]:
-    kind = KINDS[sheet.output.kind]
+    kind = KINDS[sheet.output.learned_as]
     found = {name: kind.measure(scores, sheet.target, sheet.thresholds[name]) for name, scores in sheet.scores.items()}
     entry = {"rows": len(sheet.rows), **_labels(sheet.output, sheet.target)}
     return entry | {name: _finite(measures) for name, measures in found.items()} | _against_oracle(sheet, kind)
@@ -166,7 +166,7 @@ def _prior(exam: Exam, index: int, output: Output, row_kind: str) -> Floats:
     """Return the scores of who knows nothing but the training labels of that row kind, float64 [width]."""
     rows = exam.split.train[:, index] & np.isin(exam.samples.rows.kind, ROW_KINDS[row_kind])
     rows = rows if rows.any() else exam.split.train[:, index]
-    kind = KINDS[output.kind]
+    kind = KINDS[output.learned_as]
     logits = kind.prior(exam.target(index, rows), output.width)
     scores: Floats = np.asarray(kind.activate(logits[None]), np.float64)[0]
     return scores

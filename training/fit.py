@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -12,30 +12,13 @@ from schemas.progress import SILENT, Progress
 from training.arrays import Floats, Ints, Singles
 from training.history import History
 from training.network import Network
+from training.recipe import Recipe
 from training.tasks import KINDS
 
-
-@dataclass(frozen=True)
-class FitOptions:
-    """How long and how fast to learn.
-
-    Attributes:
-        epochs: at most so many passes over the training rows.
-        patience: stop after so many epochs without a better validation loss.
-        batch: rows of a mini-batch.
-        rate: the learning rate at the start; it falls to a fiftieth along a cosine.
-        decay: weight decay (AdamW).
-        average: share of the averaged weights that a step keeps; the averaged ones are validated and kept.
-        seed: of weights, order and dropout.
-    """
-
-    epochs: int = 20
-    patience: int = 6
-    batch: int = 256
-    rate: float = 1e-3
-    decay: float = 1.0
-    average: float = 0.995
-    seed: int = 1
+BATCH: Final = 256
+"""Rows of a mini-batch."""
+AVERAGE: Final = 0.995
+"""The share of the averaged weights that a step keeps; the averaged ones are validated and kept."""
 
 
 @dataclass(frozen=True)
@@ -78,21 +61,28 @@ def seed_everything(seed: int) -> None:
     tf.get_logger().setLevel("ERROR")  # several trainings in one process are meant
 
 
-def fit(network: Network, material: Material, options: FitOptions, progress: Progress = SILENT) -> History:
-    """Train ``network`` in place and leave it with its best weights."""
+def fit(network: Network, material: Material, recipe: Recipe, seed: int, progress: Progress = SILENT) -> History:
+    """Train ``network`` in place and leave it with its best weights.
+
+    Args:
+        network: a new one.
+        material: what it learns.
+        recipe: how long and how fast; the rate falls to a fiftieth along a cosine.
+        seed: of the order of rows.
+        progress: told of each pass.
+    """
     rows = len(material.train.inputs)
-    batches = -(-rows // options.batch)
-    training = _Training(network, material, options, batches)
-    history, best, order = History(), None, np.random.default_rng(options.seed)
-    for epoch in range(options.epochs):
+    training = _Training(network, material, recipe, -(-rows // BATCH))
+    history, best, order = History(), None, np.random.default_rng(seed)
+    for epoch in range(recipe.epochs):
         history.training.append(training.epoch(order.permutation(rows)))
         losses = training.validate()
         history.validation.append(losses / material.priors)
         history.total.append(float(np.nansum(material.weights * losses)))
-        progress.step("training", epoch + 1, options.epochs, f"validation {history.total[-1]:.4f}")
+        progress.step("training", epoch + 1, recipe.epochs, f"validation {history.total[-1]:.4f}")
         if best is None or history.total[-1] < history.total[history.best]:
             history.best, best = epoch, training.averaged()
-        elif epoch - history.best >= options.patience:
+        elif epoch - history.best >= recipe.patience:
             break
     for variable, value in zip(network.model.trainable_variables, best or [], strict=True):
         variable.assign(value)
@@ -102,12 +92,12 @@ def fit(network: Network, material: Material, options: FitOptions, progress: Pro
 class _Training:
     """The compiled steps over one set of rows."""
 
-    def __init__(self, network: Network, material: Material, options: FitOptions, batches: int) -> None:
-        self._network, self._options, self._batches = network, options, batches
+    def __init__(self, network: Network, material: Material, recipe: Recipe, batches: int) -> None:
+        self._network, self._batches = network, batches
         self._weights = tf.constant(material.per_row, tf.float32)
         self._train, self._validation = material.train.tensors(), material.validation.tensors()
-        schedule = keras.optimizers.schedules.CosineDecay(options.rate, options.epochs * batches, alpha=0.02)
-        self._optimizer = keras.optimizers.AdamW(schedule, weight_decay=options.decay, global_clipnorm=1.0)
+        schedule = keras.optimizers.schedules.CosineDecay(recipe.rate, recipe.epochs * batches, alpha=0.02)
+        self._optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.decay, global_clipnorm=1.0)
         variables = network.model.trainable_variables
         self._optimizer.build(variables)
         self._averages = [tf.Variable(variable.value) for variable in variables]
@@ -130,7 +120,7 @@ class _Training:
         inputs, target, mask = self._train
         total = tf.constant(0.0)
         for number in tf.range(self._batches):
-            part = order[number * self._options.batch : (number + 1) * self._options.batch]
+            part = order[number * BATCH : (number + 1) * BATCH]
             total += self._step(tf.gather(inputs, part), tf.gather(target, part), tf.gather(mask, part))
         return total / tf.cast(self._batches, tf.float32)
 
@@ -144,7 +134,7 @@ class _Training:
         self._optimizer.apply(gradients, variables)
         # Early averages would remember the random start: the window grows with the steps done.
         done = tf.cast(self._optimizer.iterations.value, tf.float32)
-        keep = tf.minimum(self._options.average, done / (done + 10.0))
+        keep = tf.minimum(AVERAGE, done / (done + 10.0))
         for average, variable in zip(self._averages, variables, strict=True):
             average.assign(keep * average + (1.0 - keep) * variable.value)
         return loss
@@ -152,7 +142,7 @@ class _Training:
     def _losses(self, logits: Any, target: Any) -> Any:  # noqa: ANN401
         """Return the loss of each row and task, [n, tasks]."""
         losses = [
-            KINDS[output.kind].loss(
+            KINDS[output.learned_as].loss(
                 logits[:, output.start : output.start + output.width],
                 target[:, output.start : output.start + output.width],
             )

@@ -7,7 +7,7 @@ from typing import Final
 from schemas.progress import SILENT, Progress
 from schemas.spec import Spec
 from stream_app import bundle
-from stream_app.bundle import MODEL, Bundle, Manifest, outputs_of
+from stream_app.bundle import MODEL, REASONS, Bundle, Manifest, outputs_of
 from stream_app.offline.folder import Folder
 from stream_app.steps.predict import Predictor
 from training.arrays import Singles
@@ -74,7 +74,9 @@ def learn(folder: Folder, spec: Spec, out: Path, options: Options, progress: Pro
     census = Census.of(spec, prepared.log, prepared.samples, prepared.split)
     report = html(Story(manifest, trained.history, sheets, census))
     progress.step("measuring", 1, 1)
-    return Learned(bundle.write(out, manifest, {MODEL: trained.model, REPORT: report}), report)
+    return Learned(
+        bundle.write(out, manifest, {MODEL: trained.model, REASONS: trained.reasons, REPORT: report}), report
+    )
 
 
 def _scores(model: bytes, prepared: Prepared) -> Singles:

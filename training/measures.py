@@ -77,6 +77,24 @@ def spearman(score: Floats, label: Floats) -> float:
     return correlation(mean_ranks(score), mean_ranks(label))
 
 
+def gini(score: Floats, amount: Floats) -> float:
+    """Return the normalised Gini coefficient: the area under the Lorenz curve of amounts in the order of the scores.
+
+    1 for the order of the amounts themselves, 0 for any; NaN where all amounts are equal (Frees et al. 2011). Rows of
+    one score share their amounts.
+    """
+    best = _lorenz(amount, amount)
+    return _lorenz(score, amount) / best if best > 0 else float("nan")
+
+
+def _lorenz(score: Floats, amount: Floats) -> float:
+    """Return the area between the diagonal and the curve of the sum of amounts over rows, the lowest score first."""
+    total = amount.sum()
+    if not total > 0:
+        return 0.0
+    return float((mean_ranks(score) * amount).sum() / total / len(amount) - (len(amount) + 1) / (2 * len(amount)))
+
+
 def correlation(a: Floats, b: Floats) -> float:
     """Return the linear correlation; NaN where one side is constant."""
     if len(a) < 2 or a.min() == a.max() or b.min() == b.max():  # noqa: PLR2004  (one point has no correlation)

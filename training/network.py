@@ -10,8 +10,10 @@ from schemas.spec import Spec
 from stream_app.bundle import Output, outputs_of
 from training.arrays import Floats, Singles
 from training.calibrate import Calibration
-from training.scaling import Scaling
+from training.recipe import TAUGHT
+from training.scaling import Block, Scaling
 from training.tasks import KINDS
+from training.units import Units
 
 Layer = tuple[Singles, Singles]
 
@@ -20,8 +22,8 @@ Layer = tuple[Singles, Singles]
 class Shape:
     """The shared bottom: widths of its layers (the article's: one of 64), and the share of units dropped to train."""
 
-    layers: tuple[int, ...] = (128, 64)
-    dropout: float = 0.05
+    layers: tuple[int, ...] = TAUGHT.layers
+    dropout: float = TAUGHT.dropout
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,14 @@ class Scorer:
     Attributes:
         outputs: of the bundle.
         scaling: how raw features become inputs.
-        shared: kernel [inputs, units] and bias [units] of each layer of the shared bottom, all float32.
+        units: of the inputs; the first layer takes both, the inputs first.
+        shared: kernel [inputs, width] and bias [width] of each layer of the shared bottom, all float32.
         heads: kernel [units, width] and bias [width] of each output, calibrated.
     """
 
     outputs: tuple[Output, ...]
     scaling: Scaling
+    units: Units
     shared: tuple[Layer, ...]
     heads: tuple[Layer, ...]
 
@@ -46,11 +50,15 @@ class Scorer:
         Args:
             features: [n, feature width].
         """
-        shared = self.scaling(keras.ops.convert_to_tensor(features))
+        shared = self.encoded(features)
         for kernel, bias in self.shared:
             shared = keras.ops.relu(keras.ops.matmul(shared, kernel) + bias)
         logits = [keras.ops.matmul(shared, kernel) + bias for kernel, bias in self.heads]
         return self._scores(logits)
+
+    def encoded(self, features: Any) -> Any:  # noqa: ANN401  (tensors)
+        """Return what the first layer takes: scaled inputs and their units, [n, inputs]."""
+        return _encoded(self.scaling(keras.ops.convert_to_tensor(features)), self.units)
 
     def arranged(self, features: Any) -> Any:  # noqa: ANN401  (tensors)
         """Return the scores in the form that is exported, with fewer passes over memory.
@@ -61,8 +69,11 @@ class Scorer:
             features: tensor [n, feature width].
         """
         (kernel, shared), *layers = self.shared
-        for block in self.scaling.blocks(features):
+        blocks = self.scaling.blocks(features)
+        for block in blocks:
             shared = keras.ops.matmul(block.inputs, kernel[block.columns]) + shared
+        if len(self.units):
+            shared = keras.ops.matmul(self._units(blocks), kernel[len(self.scaling.mean) :]) + shared
         shared = keras.ops.relu(shared)
         for kernel, bias in layers:
             shared = keras.ops.relu(keras.ops.matmul(shared, kernel) + bias)
@@ -71,8 +82,28 @@ class Scorer:
         starts = [output.start for output in self.outputs[1:]]
         return self._scores(keras.ops.split(logits, starts, axis=1) if starts else [logits])
 
+    def _units(self, blocks: tuple[Block, ...]) -> Any:  # noqa: ANN401  (tensors)
+        """Return the units from the blocks of inputs, bit by bit as the units of all inputs would be.
+
+        The few columns that are looked at are gathered once. A product with ones and zeros then copies each to its
+        units, which is quicker than to gather it for every one of them, and as exact.
+        """
+        looked_at = np.unique(self.units.column)
+        parts, places = [], []
+        last = {column: number for number, block in enumerate(blocks) for column in block.columns.tolist()}
+        for number, block in enumerate(blocks):
+            mine = [place for place, column in enumerate(block.columns.tolist()) if last[column] == number]
+            mine = [place for place in mine if block.columns[place] in looked_at]
+            if mine:
+                parts.append(keras.ops.take(block.inputs, np.array(mine), axis=1))
+                places.append(block.columns[mine])
+        columns = np.concatenate(places)
+        copies = (columns[:, None] == self.units.column).astype(np.float32)
+        values = keras.ops.matmul(keras.ops.concatenate(parts, axis=1) if len(parts) > 1 else parts[0], copies)
+        return keras.ops.clip((values - self.units.start) * self.units.slope, 0.0, 1.0)
+
     def _scores(self, logits: list[Any]) -> Any:  # noqa: ANN401  (tensors)
-        parts = [KINDS[output.kind].activate(part) for output, part in zip(self.outputs, logits, strict=True)]
+        parts = [KINDS[output.learned_as].activate(part) for output, part in zip(self.outputs, logits, strict=True)]
         return keras.ops.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
 
@@ -82,10 +113,11 @@ class Network:
 
     outputs: tuple[Output, ...]
     scaling: Scaling
+    units: Units
     model: Any
 
     @classmethod
-    def build(cls, spec: Spec, scaling: Scaling, shape: Shape, priors: Floats) -> "Network":
+    def build(cls, spec: Spec, scaling: Scaling, shape: Shape, priors: Floats, units: Units | None = None) -> "Network":
         """Build an untrained network.
 
         Args:
@@ -93,9 +125,11 @@ class Network:
             scaling: how raw features become inputs.
             shape: of the shared bottom.
             priors: logits to start from, float64 [score width].
+            units: of the scaled inputs; default: none.
         """
+        units = Units.none() if units is None else units
         inputs = keras.Input((len(scaling.mean),), name="inputs")
-        shared = inputs
+        shared = _encoded(inputs, units)
         for number, width in enumerate(shape.layers):
             shared = keras.layers.Dense(width, activation="relu", name=f"shared_{number}")(shared)
             shared = keras.layers.Dropout(shape.dropout)(shared)
@@ -109,12 +143,7 @@ class Network:
             for output in outputs
         ]
         logits = keras.layers.Concatenate()(heads) if len(heads) > 1 else heads[0]
-        return cls(outputs, scaling, keras.Model(inputs, logits))
-
-    def inputs(self, features: Singles) -> Singles:
-        """Return the scaled inputs of raw feature rows, float32 [n, feature width]."""
-        parts = [np.asarray(self.scaling(part)) for part in _parts(features)]
-        return np.concatenate(parts)
+        return cls(outputs, scaling, units, keras.Model(inputs, logits))
 
     def logits(self, inputs: Singles) -> Floats:
         """Return the logits of scaled inputs, float64 [n, score width]."""
@@ -131,7 +160,12 @@ class Network:
         shared: list[Layer] = [
             tuple(layer.get_weights()) for layer in self.model.layers if layer.name.startswith("shared_")
         ]
-        return Scorer(self.outputs, self.scaling, tuple(shared), tuple(heads))
+        return Scorer(self.outputs, self.scaling, self.units, tuple(shared), tuple(heads))
+
+
+def _encoded(inputs: Any, units: Units) -> Any:  # noqa: ANN401  (tensors)
+    """Return scaled inputs and their units, what the first layer takes."""
+    return keras.ops.concatenate([inputs, units(inputs)], axis=1) if len(units) else inputs
 
 
 def _constant(values: Floats) -> Any:  # noqa: ANN401  (Keras is untyped)

@@ -9,7 +9,7 @@ import onnx
 from schemas.errors import BundleError, TrainingError
 from stream_app.bundle import INPUT_NAME, OUTPUT_NAME, Output
 from stream_app.kernel.layout import Layout
-from stream_app.steps.predict import BATCH_MULTIPLE, Predictor
+from stream_app.steps.predict import BATCH_MULTIPLE, Explainer, Predictor
 from training.arrays import Flags, Singles
 from training.export import OPSET
 from training.tasks import LARGEST_LOG
@@ -19,6 +19,9 @@ TOLERANCE: Final = 1e-6
 it is learned, log(1 + x), whose range is ``LARGEST_LOG``. float32 knows a logarithm of 10 to no better than 1e-6."""
 BATCHES: Final = (1, 7, 4096)
 LARGEST_WINDOW: Final = 300
+REASON_TOLERANCE: Final = 1e-4
+"""Largest difference of a contribution: they are told with four decimals, and are of the order of 1."""
+REASON_ROWS: Final = 70
 _LARGEST_AMOUNT: Final = 1e12
 
 
@@ -66,6 +69,42 @@ def prove(
         "edge_rows": len(edges),
         "same_bits_for_batches": [1, LARGEST_WINDOW],
     }
+
+
+def prove_reasons(
+    model: bytes, trained: Callable[[Any, Any], Any], features: Singles, outputs: tuple[Output, ...]
+) -> dict[str, Any]:
+    """Check what explains a network, as exported, against what was exported; return what the manifest says of it.
+
+    Args:
+        model: the ONNX file.
+        trained: from raw features and chosen columns to contributions and reference, in TensorFlow.
+        features: real feature rows, float32 [n, feature width].
+        outputs: of the scores.
+
+    Raises:
+        TrainingError: a contribution differs by more than the tolerance, or in any bit between batch sizes.
+    """
+    width = outputs[-1].start + outputs[-1].width
+    explain, rows = Explainer(model, width), features[:REASON_ROWS]
+    columns = np.arange(len(rows)) % width
+    chosen = np.eye(width, dtype=np.float32)[columns]
+    found, expected = explain(rows, columns), np.asarray(trained(rows, chosen))
+    largest = float(np.abs(np.column_stack(found) - expected).max(initial=0.0))
+    if not largest <= REASON_TOLERANCE:
+        message = (
+            f"Expected exported contributions within {REASON_TOLERANCE:g} of the computed ones, found a difference of "
+            f"{largest:.3g}; no bundle was written: train with another --seed, and report this."
+        )
+        raise TrainingError(message)
+    for size in range(1, len(rows) + 1):
+        if explain(rows[:size], columns[:size]).contributions.tobytes() != found.contributions[:size].tobytes():
+            message = (
+                f"Expected the same bits for every batch size, found other contributions in a batch of {size}; no "
+                "bundle was written: use widths that are multiples of 16."
+            )
+            raise TrainingError(message)
+    return {"tolerance": REASON_TOLERANCE, "largest_difference": largest, "same_bits_for_batches": [1, len(rows)]}
 
 
 def edge_rows(layout: Layout) -> Singles:

@@ -11,6 +11,7 @@ from stream_app.offline.folder import Folder
 from training.events import read_log
 from training.guard import refuse_leaks, require_labels
 from training.log import Log
+from training.recipe import QUICK, Recipe
 from training.samples import Samples, draw, without_repeats
 from training.split import Split, split
 
@@ -22,16 +23,14 @@ class Options:
     Attributes:
         seed: of the sample of rows, the split and the network.
         split: by customer or by time.
-        epochs: at most so many passes over the training rows.
-        layers: widths of the shared layers; the article's network has one of 64.
+        recipe: how the network is trained.
         allowed_leaks: features that may alone tell a label.
         teachers: whether trees are grown for the network to learn from.
     """
 
     seed: int = 1
     split: Literal["customer", "time"] = "customer"
-    epochs: int = 20
-    layers: tuple[int, ...] = (128, 64)
+    recipe: Recipe = QUICK
     allowed_leaks: tuple[str, ...] = ()
     teachers: bool = False
 

@@ -46,6 +46,17 @@ def versions() -> dict[str, str]:
     return found
 
 
+def basis(folder: Path) -> str:
+    """Return what tells one state of data, spec, code of training and versions from another, 16 digits."""
+    digest = hashlib.sha256()
+    code = Path(__file__).parent
+    of_code = [*code.glob("*.py"), *code.parent.joinpath("stream_app", "kernel").glob("*.py")]
+    for path in (*sorted(folder.glob("*")), *sorted(of_code)):
+        digest.update(f"{path.name} {_sha256(path)}\n".encode())
+    digest.update(repr(sorted(versions().items())).encode())
+    return digest.hexdigest()[:16]
+
+
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:

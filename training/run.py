@@ -1,6 +1,7 @@
 """Runs `foretell train`: read, learn, write, and tell how good it is."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ from stream_app.bundle import MANIFEST, Manifest
 from stream_app.offline.folder import read_folder
 from training.learn import learn
 from training.prepare import Options
+from training.recipe import QUICK, TAUGHT
 from training.report.summary import SUMMARY_HEAD, summary_rows
 
 
@@ -28,7 +30,9 @@ def run(args: argparse.Namespace) -> int:
     folder = read_folder(args.folder)
     spec = spec_file.load(args.spec) if args.spec else folder.spec
     usual: Literal["customer", "time"] = "time" if spec.training.test_from else "customer"
-    options = Options(args.seed, args.split or usual, args.epochs, args.layers, tuple(args.allow_leak), not args.quick)
+    recipe = QUICK if args.quick else TAUGHT
+    asked = {name: getattr(args, name) for name in ("epochs", "layers") if getattr(args, name) is not None}
+    options = Options(args.seed, args.split or usual, replace(recipe, **asked), tuple(args.allow_leak), not args.quick)
     learned = learn(folder, spec, args.out, options, progress)
     if args.report:
         with atomic_file(args.report) as part:

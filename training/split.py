@@ -14,6 +14,7 @@ from training.samples import Samples
 
 SHARES: Final = {"train": 0.60, "validation": 0.13, "calibration": 0.12, "test": 0.15}
 TRAIN, VALIDATION, CALIBRATION, TEST = range(4)
+FOLDS: Final = 5
 LATER_SHARE: Final = 0.25
 """Split by time: the share of labels that the test rows hold."""
 
@@ -52,6 +53,34 @@ def split(samples: Samples, log: Log, spec: Spec, how: Literal["customer", "time
     part = _side(places(log, seed)[samples.rows.customer] * (1.0 - SHARES["test"]))
     train, validation, calibration = (early & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION))
     return Split(train, validation, calibration, known & (samples.rows.time_ms >= cut_ms)[:, None], cut_ms)
+
+
+def split_fold(samples: Samples, log: Log, fold: int, seed: int, strata: Flags) -> Split:
+    """Split the known labels by customer, with one of ``FOLDS`` folds as the test rows.
+
+    Each customer is in one fold, and no group of customers in two; the folds hold equal shares of each stratum.
+
+    Args:
+        samples: rows with labels.
+        log: whose groups hold together.
+        fold: from 0 on.
+        seed: of the sides of the others; the folds themselves are always the same.
+        strata: bool [customers], true of those whose share is to be equal in all folds.
+    """
+    _, group = np.unique(log.groups, return_inverse=True)
+    stratum, place = np.zeros(group.max() + 1, np.bool_), np.zeros(group.max() + 1)
+    np.logical_or.at(stratum, group, strata)
+    place[group] = places(log, 0)
+    order = np.lexsort((place, stratum))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    rank[stratum] -= int((~stratum).sum())
+    known, mine = samples.labels.known, (rank % FOLDS)[group][samples.rows.customer]
+    part = _side(places(log, seed)[samples.rows.customer] * (1.0 - SHARES["test"]))
+    train, validation, calibration = (
+        known & ((mine != fold) & (part == side))[:, None] for side in (TRAIN, VALIDATION, CALIBRATION)
+    )
+    return Split(train, validation, calibration, known & (mine == fold)[:, None])
 
 
 def sides(log: Log, seed: int) -> Ints:

@@ -9,13 +9,14 @@ import numpy as np
 
 from training import calibrate
 from training.arrays import Floats, Singles
-from training.baseline import logistic, ridge
+from training.baseline import logistic, ridge, tweedie
 from training.calibrate import Calibration
 from training.measures import (
     best_f1_threshold,
     calibration_error,
     entropy,
     f1_scores,
+    gini,
     log_loss,
     pr_auc,
     roc_auc,
@@ -26,6 +27,7 @@ LARGEST_LOG: Final = 27.6
 """exp(27.6) - 1 is just below 1e12, the largest amount that is accepted."""
 _HALF: Final = 0.5
 _RAREST: Final = 1e-4
+_LEAST_MONEY: Final = 1e-6
 Measures = dict[str, float]
 
 
@@ -61,6 +63,12 @@ class Kind(Protocol):
     def trees(self, width: int) -> dict[str, Any]:
         """Return the objective of gradient-boosted trees."""
 
+    def tree_label(self, target: Floats) -> Floats:
+        """Return labels as trees learn them, float64 [n]."""
+
+    def tree_unit(self, target: Floats) -> float:
+        """Return what these are divided by, so that amounts are of the order of 1."""
+
     def activate(self, logits: Any) -> Any:  # noqa: ANN401  (tensors)
         """Return the scores, a tensor [n, width]."""
 
@@ -77,7 +85,20 @@ class Kind(Protocol):
         """Fit the simple model and return its scores of ``rows``."""
 
 
-class Binary:
+class _Plain:
+    """Labels that trees learn as they are."""
+
+    def tree_label(self, target: Floats) -> Floats:
+        """Return them."""
+        return target
+
+    def tree_unit(self, target: Floats) -> float:
+        """Return 1."""
+        del target
+        return 1.0
+
+
+class Binary(_Plain):
     """Yes or no: sigmoid, cross-entropy."""
 
     headline, sign = "roc_auc", 1
@@ -155,7 +176,7 @@ class Binary:
         return logistic(inputs, target, rows, 2)[:, 1:]
 
 
-class Multiclass:
+class Multiclass(_Plain):
     """One of several classes: softmax, cross-entropy."""
 
     headline, sign = "log_loss", -1
@@ -224,8 +245,8 @@ class Multiclass:
         return logistic(inputs, target, rows, width)
 
 
-class Value:
-    """An amount of money: learned as log(1 + x) with squared loss, given as x."""
+class Value(_Plain):
+    """A typical amount of money: learned as log(1 + x) with squared loss, given as x."""
 
     headline, sign = "spearman", 1
 
@@ -294,7 +315,84 @@ class Value:
         return np.expm1(np.clip(ridge(inputs, target, rows), 0.0, LARGEST_LOG))[:, None]
 
 
-KINDS: Final[dict[str, Kind]] = {"binary": Binary(), "multiclass": Multiclass(), "value": Value()}
+class Expected(Value):
+    """An expected amount of money, which sums of amounts are made of: its log is learned with Tweedie's deviance.
+
+    Of power 1.5, between Poisson's and gamma's: amounts that are often 0 and else have a long tail (Jørgensen 1987).
+    """
+
+    headline = "gini"
+
+    def measure(self, scores: Floats, target: Floats, threshold: float | None) -> Measures:
+        """Measure as for a typical amount, and how well amounts are told from each other (normalised Gini)."""
+        return super().measure(scores, target, threshold) | {"gini": gini(scores[:, 0], np.expm1(target))}
+
+    def prior(self, target: Floats, width: int) -> Floats:
+        """Return the log of the mean."""
+        return np.full(width, np.log(max(np.expm1(target).mean(), _LEAST_MONEY)))
+
+    def prior_loss(self, target: Floats, width: int) -> float:
+        """Return the deviance of the mean."""
+        money = np.expm1(target)
+        return self.answer_loss(np.full((len(target), width), max(money.mean(), _LEAST_MONEY)), target)
+
+    def answer(self, scores: Floats) -> Floats:
+        """Return money."""
+        return scores
+
+    def hard(self, target: Floats, width: int) -> Floats:
+        """Return money."""
+        del width
+        return np.expm1(target)[:, None]
+
+    def loss(self, logits: Any, target: Any) -> Any:  # noqa: ANN401
+        """Return the deviance, but for what no answer changes; amounts of 0 and more."""
+        from keras import ops  # noqa: PLC0415
+
+        half = ops.clip(logits[:, 0], -LARGEST_LOG, LARGEST_LOG) / 2
+        return 2 * (target[:, 0] * ops.exp(-half) + ops.exp(half))
+
+    def answer_loss(self, answers: Floats, target: Floats) -> float:
+        """Return the mean deviance, but for what no answer changes."""
+        root = np.sqrt(np.maximum(answers[:, 0], _LEAST_MONEY))
+        return float((2 * (np.expm1(target) / root + root)).mean())
+
+    def trees(self, width: int) -> dict[str, Any]:
+        """Return Tweedie's deviance."""
+        del width
+        return {"objective": "tweedie", "tweedie_variance_power": 1.5}
+
+    def tree_label(self, target: Floats) -> Floats:
+        """Return money."""
+        return np.expm1(target)
+
+    def tree_unit(self, target: Floats) -> float:
+        """Return the mean of the money."""
+        return max(float(np.expm1(target).mean()), _LEAST_MONEY)
+
+    def activate(self, logits: Any) -> Any:  # noqa: ANN401
+        """Return money."""
+        from keras import ops  # noqa: PLC0415
+
+        return ops.exp(ops.clip(logits, -LARGEST_LOG, LARGEST_LOG))
+
+    def calibrate(self, logits: Floats, target: Floats) -> Calibration:
+        """Fit gain and shift of the log of the mean."""
+        return calibrate.log_mean(logits, np.expm1(target))
+
+    def baseline(self, inputs: Singles, target: Floats, rows: Singles, width: int) -> Floats:
+        """Fit a generalised linear model with the same deviance."""
+        del width
+        return tweedie(inputs, np.expm1(target), rows)[:, None]
+
+
+KINDS: Final[dict[str, Kind]] = {
+    "binary": Binary(),
+    "multiclass": Multiclass(),
+    "value": Value(),
+    "expected": Expected(),
+}
+"""By what ``Output.learned_as`` says."""
 
 
 def _shares(target: Floats, width: int) -> Floats:

@@ -7,6 +7,8 @@ Teachers exist while the network learns, and no longer.
 """
 
 import os
+import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +22,7 @@ from training.arrays import Flags, Floats, Ints, Singles
 from training.prepare import Prepared
 from training.split import places
 from training.tasks import KINDS
+from training.units import Splits
 
 FOLDS: Final = 4
 FEW: Final = 12_000
@@ -30,6 +33,10 @@ _SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the linear model in a blend."""
 MOST_TREES: Final = 600
 _PATIENCE: Final = 40
+_LINES: Final = {
+    name: re.compile(rf"^{name}=(.+)$", re.MULTILINE) for name in ("split_feature", "threshold", "split_gain")
+}
+"""Of a model as text, one of each for a tree."""
 _PARAMETERS: Final = {
     "learning_rate": 0.05,
     "num_leaves": 15,
@@ -54,12 +61,21 @@ class Taught:
         answers: float32 [n, score width]: a chance, the chances of classes, or log(1 + x) of an amount.
         tasks: bool [tasks], which tasks have a teacher.
         linear: the share of the linear model in each task's answers.
+        splits: where each task's trees split.
     """
 
     rows: Ints
     answers: Singles
     tasks: Flags
     linear: dict[str, float]
+    splits: dict[str, Splits]
+
+    def alone(self, index: int, output: Output) -> "Taught":
+        """Return what they answer of one task."""
+        kept = {name: splits for name, splits in self.splits.items() if name == output.task}
+        linear = {name: share for name, share in self.linear.items() if name == output.task}
+        answers = self.answers[:, output.start : output.start + output.width]
+        return Taught(self.rows, answers, self.tasks[[index]], linear, kept)
 
 
 def teach(prepared: Prepared, inputs: Singles, seed: int, progress: Progress = SILENT) -> Taught:
@@ -80,14 +96,19 @@ def teach(prepared: Prepared, inputs: Singles, seed: int, progress: Progress = S
     answers = np.zeros((len(rows), outputs[-1].start + outputs[-1].width), np.float32)
     counts = split.train.sum(axis=0)
     taught, linear = counts >= FEWEST, dict[str, float]()
+    splits = {}
     for index, output in enumerate(outputs):
         progress.step("teachers", index, len(outputs), output.task)
         if taught[index]:
-            pupil = TaskTeacher(prepared, index, output, rows, fold, seed)
-            found, linear[output.task] = pupil.blended(inputs) if counts[index] < FEW else (pupil.trees(), 0.0)
+            teacher = TaskTeacher(prepared, index, output, rows, fold, seed)
+            found, where = teacher.trees()
+            linear[output.task] = 0.0
+            if counts[index] < FEW:
+                found, linear[output.task] = teacher.blended(found, inputs)
             answers[:, output.start : output.start + output.width] = found
+            splits[output.task] = where
     progress.step("teachers", len(outputs), len(outputs))
-    return Taught(rows, answers, taught, linear)
+    return Taught(rows, answers, taught, linear, splits)
 
 
 def _folds(prepared: Prepared, seed: int) -> Ints:
@@ -119,56 +140,82 @@ class TaskTeacher:
     fold: Ints
     seed: int
 
-    def trees(self) -> Floats:
-        """Return the trees' answers, float64 [n, width]."""
-        return self._out_of_fold(self.fit_trees)
+    def trees(self) -> tuple[Floats, Splits]:
+        """Return the trees' answers, float64 [n, width], and where the trees of all folds split."""
+        # Trees of several threads wait for each other at every leaf, so each fold has a thread. None answers before
+        # all are grown: LightGBM's threads are counted once for the process, and who counts anew breaks who works.
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            models = list(threads.map(self._grow, (self._learned(fold) for fold in range(FOLDS))))
+        answers = self._out_of_fold(lambda fold, answered: self._answers(models[fold], answered))
+        return answers, self._splits(models)
 
-    def blended(self, inputs: Singles) -> tuple[Floats, float]:
+    def blended(self, trees: Floats, inputs: Singles) -> tuple[Floats, float]:
         """Return the answers of trees and a linear model, and the share of the latter, which loses least."""
-        trees, line = (
-            self.trees(),
-            self._out_of_fold(lambda learned, answered: self._fit_line(inputs, learned, answered)),
-        )
+        line = self._out_of_fold(lambda fold, answered: self._fit_line(inputs, self._learned(fold), answered))
         known = self.prepared.split.train[self.rows, self.index]
         target = self.prepared.samples.labels.value[self.rows[known], self.index]
-        kind = KINDS[self.output.kind]
+        kind = KINDS[self.output.learned_as]
         losses = [kind.answer_loss((share * line + (1 - share) * trees)[known], target) for share in _SHARES]
         share = _SHARES[int(np.argmin(losses))]
         return share * line + (1 - share) * trees, share
 
-    def _out_of_fold(self, fit: Any) -> Floats:  # noqa: ANN401  (rows to learn, rows to answer → answers)
-        learned, mine = self.prepared.split.train[:, self.index], self.fold[self.rows]
+    def _out_of_fold(self, answer: Callable[[int, Ints], Floats]) -> Floats:
+        """Return what is answered of each fold's rows; ``answer`` takes the fold and its rows."""
+        mine = self.fold[self.rows]
         answers = np.empty((len(self.rows), self.output.width))
-
-        def answer(fold: int) -> None:
-            answers[mine == fold] = fit(np.flatnonzero(learned & (self.fold != fold)), self.rows[mine == fold])
-
-        with ThreadPoolExecutor(
-            os.cpu_count()
-        ) as threads:  # trees of several threads wait for each other at every leaf
-            list(threads.map(answer, range(FOLDS)))
+        for fold in range(FOLDS):
+            answers[mine == fold] = answer(fold, self.rows[mine == fold])
         return answers
+
+    def _learned(self, fold: int) -> Ints:
+        """Return the training rows of the other folds."""
+        return np.flatnonzero(self.prepared.split.train[:, self.index] & (self.fold != fold))
 
     def fit_trees(self, learned: Ints, answered: Ints) -> Floats:
         """Grow trees on some samples; return their answers to others, float64 [n, width]."""
+        return self._answers(self._grow(learned), answered)
+
+    def _grow(self, learned: Ints) -> Any:  # noqa: ANN401  (a model)
         lightgbm = _lightgbm()
         samples, split = self.prepared.samples, self.prepared.split
         columns = np.array(self.prepared.layout.inputs)
-        label, kind = samples.labels.value[:, self.index], KINDS[self.output.kind]
+        kind = KINDS[self.output.learned_as]
+        label = kind.tree_label(samples.labels.value[:, self.index]) / self._unit
         checked = np.flatnonzero(split.validation[:, self.index])
         data = lightgbm.Dataset(samples.features[learned][:, columns], label[learned])
         parameters = _PARAMETERS | kind.trees(self.output.width) | {"seed": self.seed, "num_threads": 1}
         stops: list[Any] = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if len(checked) else []
         valid = [data.create_valid(samples.features[checked][:, columns], label[checked])] if len(checked) else []
-        model = lightgbm.train(parameters, data, MOST_TREES if valid else 100, valid, callbacks=stops)
-        if not len(answered):
+        return lightgbm.train(parameters, data, MOST_TREES if valid else 100, valid, callbacks=stops)
+
+    def _answers(self, model: Any, rows: Ints) -> Floats:  # noqa: ANN401  (a model)
+        if not len(rows):
             return np.empty((0, self.output.width))
-        found = np.asarray(model.predict(samples.features[answered][:, columns]), np.float64)
-        return found.reshape(len(answered), -1)
+        columns = np.array(self.prepared.layout.inputs)
+        found = np.asarray(model.predict(self.prepared.samples.features[rows][:, columns], num_threads=1), np.float64)
+        return found.reshape(len(rows), -1) * self._unit
+
+    @property
+    def _unit(self) -> float:
+        """Return what the trees count in."""
+        label = self.prepared.samples.labels.value[self.prepared.split.train[:, self.index], self.index]
+        return KINDS[self.output.learned_as].tree_unit(label)
+
+    def _splits(self, models: list[Any]) -> Splits:
+        """Return the splits of models, in an order that does not tell which of them was grown first."""
+        columns = np.array(self.prepared.layout.inputs)
+        texts = sorted(model.model_to_string() for model in models)
+        feature, threshold, gain = (
+            np.array([float(word) for text in texts for line in _LINES[name].findall(text) for word in line.split()])
+            for name in ("split_feature", "threshold", "split_gain")
+        )
+        if not gain.sum() > 0:
+            return Splits.joined([])
+        return Splits(columns[feature.astype(np.int64)], threshold, gain / gain.sum())
 
     def _fit_line(self, inputs: Singles, learned: Ints, answered: Ints) -> Floats:
         label = self.prepared.samples.labels.value[learned, self.index]
-        kind, width = KINDS[self.output.kind], self.output.width
+        kind, width = KINDS[self.output.learned_as], self.output.width
         if not len(answered):
             return np.empty((0, width))
         return kind.answer(kind.baseline(inputs[learned], label, inputs[answered], width))

@@ -1,7 +1,7 @@
 """From samples to a proven ONNX file: fit, calibrate, export, check. Importing this module loads TensorFlow."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -9,32 +9,32 @@ from schemas.progress import SILENT, Progress
 from stream_app.bundle import Output, outputs_of
 from training.arrays import Floats, Ints, Singles
 from training.calibrate import Calibration
-from training.export import to_onnx
-from training.fit import FitOptions, Lesson, Material, fit, seed_everything
+from training.export import reasons_to_onnx, to_onnx
+from training.fit import Lesson, Material, fit, seed_everything
+from training.heads import go_on
 from training.history import History
 from training.labels import Labels
 from training.network import Network, Shape
-from training.parity import BATCHES, prove
+from training.parity import BATCHES, prove, prove_reasons
 from training.prepare import Options, Prepared
+from training.reasons import Reasons
+from training.recipe import Recipe
 from training.scaling import Scaling
 from training.tasks import KINDS
 from training.teachers import Taught, teach
+from training.units import Splits, Units
 from training.weights import prior_losses, row_weights, task_weights
-
-TRUST: Final = 0.9
-"""The teacher's share in the target of a labelled row; the rest is the label's."""
-UNLABELLED: Final = 0.5
-"""What a row counts for a task that has no label there, beside one that has."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A network as ONNX, the scaled inputs of all rows, and how it came about.
+    """A network and what explains it as ONNX, the scaled inputs of all rows, and how it came about.
 
     ``teachers`` tells of each task that was taught what share of the answers was a linear model's.
     """
 
     model: bytes
+    reasons: bytes
     inputs: Singles
     calibrations: dict[str, Calibration]
     parity: dict[str, Any]
@@ -42,48 +42,79 @@ class Trained:
     teachers: dict[str, float]
 
 
-def train(prepared: Prepared, options: Options, progress: Progress = SILENT) -> Trained:
+def train(prepared: Prepared, options: Options, progress: Progress = SILENT, taught: Taught | None = None) -> Trained:
     """Train, calibrate and export a network.
+
+    Args:
+        prepared: the samples.
+        options: how to train.
+        progress: told of each phase.
+        taught: what teachers answer; default: they are asked, if the options want them.
 
     Raises:
         TrainingError: the exported network is not exactly the trained one.
     """
-    seed_everything(options.seed)
-    samples, split, layout = prepared.samples, prepared.split, prepared.layout
-    scaling = Scaling.of(samples.features[split.train.any(axis=1)], layout)
-    network = Network.build(prepared.spec, scaling, Shape(options.layers), _priors(prepared))
-    inputs = network.inputs(samples.features)
-    taught = teach(prepared, inputs, options.seed, progress) if options.teachers else None
-    material = material_of(prepared, inputs, taught)
-    history = fit(network, material, FitOptions(epochs=options.epochs, seed=options.seed), progress)
+    _, inputs = scaled(prepared)
+    if taught is None and options.teachers:
+        taught = teach(prepared, inputs, options.seed, progress)
+    network, history = fitted(prepared, taught, options.recipe, options.seed, progress)
     calibrations = _calibrations(prepared, network.logits(inputs))
     progress.step("exporting", 0, 1)
-    scorer = network.scorer(tuple(calibrations.values()))
+    scorer, layout = network.scorer(tuple(calibrations.values())), prepared.layout
     model = to_onnx(scorer, layout.feature_width)
-    parity = prove(model, scorer, _some(samples.features), layout, network.outputs)
+    parity = prove(model, scorer, _some(prepared.samples.features), layout, network.outputs)
     progress.step("exporting", 1, 1, f"largest difference {parity['largest_difference']:.1g}")
-    return Trained(model, inputs, calibrations, parity, history, taught.linear if taught else {})
+    explains = Reasons(scorer)
+    reasons = reasons_to_onnx(explains, layout.feature_width, network.outputs[-1].start + network.outputs[-1].width)
+    parity["reasons"] = prove_reasons(reasons, explains, _some(prepared.samples.features), network.outputs)
+    return Trained(model, reasons, inputs, calibrations, parity, history, taught.linear if taught else {})
 
 
-def material_of(prepared: Prepared, inputs: Singles, taught: Taught | None) -> Material:
+def scaled(prepared: Prepared) -> tuple[Scaling, Singles]:
+    """Return how raw features become inputs, and the scaled inputs of all samples."""
+    features = prepared.samples.features
+    scaling = Scaling.of(features[prepared.split.train.any(axis=1)], prepared.layout)
+    return scaling, scaling.rows(features)
+
+
+def fitted(
+    prepared: Prepared, taught: Taught | None, recipe: Recipe, seed: int, progress: Progress = SILENT
+) -> tuple[Network, History]:
+    """Fit a network to the training rows; arguments as of ``train``."""
+    seed_everything(seed)
+    scaling, inputs = scaled(prepared)
+    learned = prepared.samples.features[prepared.split.train.any(axis=1)]
+    splits = Splits.joined([] if taught is None else list(taught.splits.values()))
+    units = Units.of(splits, learned, scaling, recipe.units)
+    network = Network.build(prepared.spec, scaling, Shape(recipe.layers, recipe.dropout), priors_of(prepared), units)
+    material = material_of(prepared, inputs, taught, recipe)
+    history = fit(network, material, recipe, seed, progress)
+    if taught is not None:
+        go_on(network, material, seed, progress)
+    return network, history
+
+
+def material_of(prepared: Prepared, inputs: Singles, taught: Taught | None, recipe: Recipe) -> Material:
     """Return what the network learns: labels, mixed with what teachers answer.
 
     Args:
         prepared: the samples.
         inputs: scaled inputs of all samples.
         taught: the teachers' answers, if there are any.
+        recipe: how they are mixed with the labels.
     """
     spec, labels, split = prepared.spec, prepared.samples.labels, prepared.split
     outputs = outputs_of(spec)
     rows, checked = (np.flatnonzero(side.any(axis=1)) for side in (split.train, split.validation))
+    rows = rows if taught is None else taught.rows
     targets, counts = _hard(outputs, labels, rows), split.train[rows].astype(np.float32)
     if taught is not None:
         for index, output in enumerate(outputs):
             if taught.tasks[index]:
                 part, known = slice(output.start, output.start + output.width), split.train[rows, index]
-                trust = np.where(known, TRUST, 1.0).astype(np.float32)[:, None]
+                trust = np.where(known, recipe.trust, 1.0).astype(np.float32)[:, None]
                 targets[:, part] = trust * taught.answers[:, part] + (1.0 - trust) * targets[:, part]
-                counts[:, index] = np.where(known, 1.0, UNLABELLED)
+                counts[:, index] = np.where(known, 1.0, recipe.unlabelled)
     weights = task_weights(spec, labels, split.train)
     return Material(
         train=Lesson(inputs[rows], targets, counts),
@@ -98,16 +129,18 @@ def material_of(prepared: Prepared, inputs: Singles, taught: Taught | None) -> M
 
 def _hard(outputs: tuple[Output, ...], labels: Labels, rows: Ints) -> Singles:
     """Return labels as targets, float32 [rows, score width]."""
-    parts = [KINDS[output.kind].hard(labels.value[rows, index], output.width) for index, output in enumerate(outputs)]
+    parts = [
+        KINDS[output.learned_as].hard(labels.value[rows, index], output.width) for index, output in enumerate(outputs)
+    ]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def _priors(prepared: Prepared) -> Floats:
+def priors_of(prepared: Prepared) -> Floats:
     """Return the logits with which each task begins as its prior, float64 [score width]."""
     labels, train = prepared.samples.labels, prepared.split.train
     return np.concatenate(
         [
-            KINDS[output.kind].prior(labels.value[train[:, index], index], output.width)
+            KINDS[output.learned_as].prior(labels.value[train[:, index], index], output.width)
             for index, output in enumerate(outputs_of(prepared.spec))
         ]
     )
@@ -116,7 +149,7 @@ def _priors(prepared: Prepared) -> Floats:
 def _calibrations(prepared: Prepared, logits: Floats) -> dict[str, Calibration]:
     labels, rows = prepared.samples.labels, prepared.split.calibration
     return {
-        output.task: KINDS[output.kind].calibrate(
+        output.task: KINDS[output.learned_as].calibrate(
             logits[rows[:, index], output.start : output.start + output.width], labels.value[rows[:, index], index]
         )
         for index, output in enumerate(outputs_of(prepared.spec))

@@ -18,7 +18,7 @@ from training.tasks import KINDS
 def prior_losses(spec: Spec, labels: Labels, rows: Flags) -> Floats:
     """Return what each task's prior loses on the labels of a mask, float64 [tasks]."""
     losses = [
-        KINDS[output.kind].prior_loss(labels.value[rows[:, index], index], output.width)
+        KINDS[output.learned_as].prior_loss(labels.value[rows[:, index], index], output.width)
         for index, output in enumerate(outputs_of(spec))
     ]
     return np.array(losses)

@@ -1,4 +1,4 @@
-"""The verbs of `foretell` that talk to Kafka or Redis, one module each."""
+"""Verbs of `foretell`, one module each."""
 
 from types import ModuleType
 from typing import Final
@@ -8,6 +8,7 @@ from stream_app.commands import (
     audit,
     capture,
     doctor,
+    explain,
     forget,
     portrait,
     publish,
@@ -21,4 +22,7 @@ from stream_app.commands import (
 COMMANDS: Final[tuple[ModuleType, ...]] = (
     worker, publish, tail, capture, relay, tick, activate, forget, portrait, snapshot, audit, doctor,
 )  # fmt: skip
-"""In the order of the help text; each has ``register(verbs)``."""
+"""Those that talk to Kafka or Redis, in the order of the help text; each has ``register(verbs)``."""
+
+OFFLINE: Final[tuple[ModuleType, ...]] = (explain,)
+"""Those that read files only, as COMMANDS."""

@@ -42,6 +42,17 @@ SLOWEST: Final = 0.02
 Z_LIMIT: Final = 20.0
 TINY: Final = 1e-20
 """What is smaller (an amount, a sum, a mean, a variance) is nothing: no denormals."""
+KEPT_DAYS: Final = 96
+"""So many days a type that may recur is remembered: three months of 31 days, and a little."""
+DAY_BITS: Final = 24
+"""Days in one number: what float32 holds exactly."""
+DAY_WORDS: Final = KEPT_DAYS // DAY_BITS
+BACK: Final = 3
+"""So many periods back a due day is looked for."""
+SOURCES: Final = 3
+"""What says that a type is due: that it occurred one period before; two of the last three times; all three times."""
+MONTH_D: Final = 31
+"""So many days ahead a month is looked through."""
 AHEAD: Final = 4
 """So many items before its turn a row is asked for from memory."""
 LINE: Final = 16
@@ -76,6 +87,8 @@ class Plan(NamedTuple):
         rates: float64 [T], 1 / decay constant, per ms.
         numeric: int64 [A], 1 where the attribute is a number.
         levels: int64 [A], how many values a category has (0 for a number).
+        periods: int64 [R], the days after which types recur, 0 for a month; none where nothing of it is kept.
+        recurring: int64 [3], where the section of the days of types starts and ends, and their columns start.
         first_day: int64 [1], the local day since 1970 at which the calendar starts.
         dates: int64 [D, 2], day of month and length of the month, a row a day.
         season: float32 [D, 4], sine and cosine of the place in the month and in the year.
@@ -89,6 +102,8 @@ class Plan(NamedTuple):
     rates: FloatArray
     numeric: NDArray[np.int64]
     levels: NDArray[np.int64]
+    periods: NDArray[np.int64]
+    recurring: NDArray[np.int64]
     first_day: NDArray[np.int64]
     dates: NDArray[np.int64]
     season: RowMatrix
@@ -209,6 +224,36 @@ def add_to_tiles(s: RowMatrix, hour: int, newest: int, amount: float) -> None:
         s[j + DAYS] = wide(s[j + DAYS]) + inflow
         s[j + 2 * DAYS] = wide(s[j + 2 * DAYS]) + outflow
         s[j + 3 * DAYS] = max(wide(s[j + 3 * DAYS]), inflow + outflow)
+
+
+@njit(error_model="numpy")
+def clear_type_days(words: RowMatrix, before: int, now: int) -> None:
+    """Forget of all types what stood in the place of the days that the clock has entered since day ``before``."""
+    for day in range(max(before, now - KEPT_DAYS) + 1, now + 1):
+        slot = day % KEPT_DAYS
+        kept = ~(1 << (slot % DAY_BITS))
+        for k in range(slot // DAY_BITS, len(words), DAY_WORDS):
+            words[k] = int(words[k]) & kept
+
+
+@njit(error_model="numpy")
+def add_to_type_days(s: RowMatrix, kind: int, day: int, before: int, plan: Plan) -> None:
+    """Note that a type occurred on a day, if the customer initiates it and the day is still remembered.
+
+    Args:
+        s: the row, whose clock knows of the event.
+        kind: the type.
+        day: the event's, since 1970 as all days of this section.
+        before: that of the newest event before.
+        plan: what the spec decides.
+    """
+    newest = int(s[CLOCK]) // 24
+    words = s[plan.recurring[0] : plan.recurring[1]]
+    clear_type_days(words, before, newest)
+    if plan.own[kind] == 1 and newest - day < KEPT_DAYS:
+        slot = day % KEPT_DAYS
+        at = DAY_WORDS * plan.own[:kind].sum() + slot // DAY_BITS
+        words[at] = int(words[at]) | (1 << (slot % DAY_BITS))
 
 
 @njit(error_model="numpy")
@@ -558,6 +603,160 @@ def read_types(last_times: RowMatrix, hours: tuple[int, int], plan: Plan, o: Row
 
 
 @njit(error_model="numpy")
+def past_days(words: RowMatrix, today: int, newest: int) -> tuple[int, int]:
+    """Return on which of the 96 days up to today a type occurred: two numbers of 48 bits, earlier days first.
+
+    Args:
+        words: what is remembered of the type.
+        today: the day of reading, from which bit 47 of the second number is.
+        newest: that of the newest event: places of later days still hold what was 96 days before.
+    """
+    half = KEPT_DAYS // 2
+    slot = (today + 1) % KEPT_DAYS
+    word = slot // DAY_BITS
+    bit = slot % DAY_BITS
+    first = int(words[word])
+    second = int(words[(word + 1) % DAY_WORDS])
+    third = int(words[(word + 2) % DAY_WORDS])
+    fourth = int(words[(word + 3) % DAY_WORDS])
+    full = (1 << half) - 1
+    old = ((first >> bit) | (second << (DAY_BITS - bit)) | (third << (2 * DAY_BITS - bit))) & full
+    new = ((third >> bit) | (fourth << (DAY_BITS - bit)) | (first << (2 * DAY_BITS - bit))) & full
+    silent = min(today - newest, KEPT_DAYS)
+    new &= full >> min(silent, half)
+    old &= full >> max(silent - half, 0)
+    return old, new
+
+
+@njit(error_model="numpy")
+def days_from(past: tuple[int, int], first: int, days: int) -> int:
+    """Return ``days`` of the past, the lowest bit for the day that lies ``first`` after the earliest; at most 31."""
+    if days <= 0:
+        return 0
+    old, new = past
+    half = KEPT_DAYS // 2
+    found = (old >> first) | (new << (half - first)) if first < half else new >> (first - half)
+    return found & ((1 << days) - 1)
+
+
+@njit(error_model="numpy")
+def month_starts(day: int, dates: NDArray[np.int64]) -> tuple[int, int, int, int, int]:
+    """Return the first days of the months from three before a day's to the one after it, as days of the calendar."""
+    this = day - dates[day, 0] + 1
+    last = this - dates[this - 1, 1]
+    second = last - dates[last - 1, 1]
+    return second - dates[second - 1, 1], second, last, this, this + dates[this, 1]
+
+
+@njit(error_model="numpy")
+def cut_to(days: int, length: int) -> int:
+    """Return the days of one month in one of ``length``: those that it does not have fall on its last day.
+
+    Both months may have lost the same days at their start; where nothing is left, there is none.
+    """
+    if length <= 0:
+        return 0
+    last = 1 << (length - 1)
+    return (days & (last - 1)) | (last if days >= last else 0)
+
+
+@njit(error_model="numpy")
+def due_by_month(
+    past: tuple[int, int], back: int, today: int, starts: tuple[int, int, int, int, int], dates: NDArray[np.int64]
+) -> int:
+    """Return a number whose bit i says whether tomorrow + i is a monthly anniversary of a day ``back`` months before.
+
+    The rest of this month and the next one are looked through, 31 days in all.
+
+    Args:
+        past: as of ``past_days``.
+        back: months.
+        today: the day of the calendar.
+        starts: as of ``month_starts``.
+        dates: the calendar.
+    """
+    earliest = today - KEPT_DAYS + 1
+    passed = int(dates[today, 0])
+    rest = int(dates[today, 1]) - passed
+    source = starts[BACK - back]
+    this = cut_to(days_from(past, source + passed - earliest, dates[source, 1] - passed), rest)
+    source = starts[BACK - back + 1]
+    following = cut_to(days_from(past, source - earliest, dates[source, 1]), dates[starts[BACK + 1], 1])
+    return (this | (following << rest)) & ((1 << MONTH_D) - 1)
+
+
+@njit(error_model="numpy")
+def first_day_of(days: int) -> float:
+    """Return the number, from 1 on, of the lowest bit of a number below 2**31; where there is none, not due.
+
+    The bits below it are counted side by side (Warren, Hacker's Delight, 5-1), without a branch.
+    """
+    n = (days & -days) - 1
+    n -= (n >> 1) & 0x55555555
+    n = (n & 0x33333333) + ((n >> 2) & 0x33333333)
+    n = (n + (n >> 4)) & 0x0F0F0F0F
+    n = ((n * 0x01010101) >> 24) & 0xFF
+    return float(n + 1) if days != 0 else NOT_DUE_D
+
+
+@njit(error_model="numpy")
+def write_after(o: RowMatrix, types: int) -> None:
+    """Write how many days after the first of all types each is due, and when that first one is.
+
+    Args:
+        o: the days to each type, then a column for each type's distance from the first, then one for the first.
+        types: how many.
+    """
+    first = NOT_DUE_D
+    for k in range(types):
+        first = min(first, wide(o[k]))
+    for k in range(types):
+        due = wide(o[k])
+        o[types + k] = due - first if due < NOT_DUE_D else NOT_DUE_D
+    o[2 * types] = first
+
+
+@njit(error_model="numpy")
+def read_recurring(s: RowMatrix, day: int, plan: Plan, o: RowMatrix) -> None:
+    """Write when each own-initiated type is due if it recurs as it did, for each period and each source.
+
+    Today is not looked at: of it, ``read_types`` tells.
+
+    Args:
+        s: the row.
+        day: of reading, since 1970.
+        plan: what the spec decides.
+        o: the feature row.
+    """
+    dates = plan.dates
+    today = day - plan.first_day[0]
+    newest = int(s[CLOCK]) // 24
+    words = s[plan.recurring[0] : plan.recurring[1]]
+    o = o[plan.recurring[2] :]
+    types = len(words) // DAY_WORDS
+    block = 2 * types + 1
+    starts = month_starts(today, dates)
+    for k in range(types):
+        past = past_days(words[DAY_WORDS * k : DAY_WORDS * (k + 1)], day, newest)
+        for r in range(len(plan.periods)):
+            period = plan.periods[r]
+            if period == 0:
+                one = due_by_month(past, 1, today, starts, dates)
+                two = due_by_month(past, 2, today, starts, dates)
+                three = due_by_month(past, 3, today, starts, dates)
+            else:
+                one = days_from(past, KEPT_DAYS - period, period)
+                two = days_from(past, KEPT_DAYS - 2 * period, period)
+                three = days_from(past, KEPT_DAYS - 3 * period, period)
+            at = r * SOURCES * block + k
+            o[at] = first_day_of(one)
+            o[at + block] = first_day_of((one & two) | (one & three) | (two & three))
+            o[at + 2 * block] = first_day_of(one & two & three)
+    for part in range(len(plan.periods) * SOURCES):
+        write_after(o[part * block : (part + 1) * block], types)
+
+
+@njit(error_model="numpy")
 def read_attributes(
     facts: RowMatrix, numeric: NDArray[np.int64], levels: NDArray[np.int64], o: RowMatrix, flags: RowMatrix
 ) -> None:
@@ -646,7 +845,9 @@ def step(state: RowMatrix, items: Items, plan: Plan, out: RowMatrix, verdict: ND
         late = 0.0
         verdict[i] = SCORED
         if op == FORGET:
-            for k in range(plan.at[2] + 1 + 2 * IDS):  # the alert memory behind it belongs to the alerts step
+            for k in range(
+                max(plan.at[2] + 1 + 2 * IDS, plan.recurring[1])
+            ):  # the alert memory behind it belongs to the alerts step
                 s[k] = 0.0
             verdict[i] = NOTHING
         elif op == CUSTOMER:
@@ -658,7 +859,10 @@ def step(state: RowMatrix, items: Items, plan: Plan, out: RowMatrix, verdict: ND
             if is_repeat(s, plan.at[2], items.id_hash[i, 0], items.id_hash[i, 1]):
                 verdict[i] = DUPLICATE
             else:
+                before = int(s[CLOCK]) // 24
                 late = apply_transaction(s, items, i, plan)
+                if len(plan.periods) > 0:
+                    add_to_type_days(s, items.kind[i], hour // 24, before, plan)
         elif wide(s[CLOCK + 2]) == 0.0 and wide(s[REGISTERED]) == 0.0:
             verdict[i] = NOTHING
         if verdict[i] == SCORED:
@@ -666,3 +870,5 @@ def step(state: RowMatrix, items: Items, plan: Plan, out: RowMatrix, verdict: ND
                 hour = int(s[CLOCK])
                 ms = int(s[CLOCK + 1])
             read(s, hour, ms, late, plan, out[i])
+            if len(plan.periods) > 0:
+                read_recurring(s, hour // 24, plan, out[i])

@@ -26,6 +26,10 @@ LAST_EVENTS: Final = 3
 REMEMBERED_IDS: Final = 8
 ALERT_SLOTS: Final = 4
 """Numbers an alert rule remembers: fired and not yet armed again, hour and ms of the last alert, suppressed since."""
+TYPE_DAY_WORDS: Final = 4
+"""Numbers that say on which of the last 96 days a type occurred."""
+DUE_SOURCES: Final = ("", "_2of3", "_3of3")
+"""What says that a type is due: it occurred a period before; two of the last three times; all three times."""
 CALENDAR: Final = (
     "day_sin", "day_cos", "week_sin", "week_cos", "month_sin", "month_cos", "year_sin", "year_cos",
 )  # fmt: skip
@@ -63,8 +67,10 @@ class Layout:
             "types": 3 * types,
             "attributes": sum(2 if item.kind == "number" else 1 for item in self.spec.attributes),
             "ids": 1 + 2 * REMEMBERED_IDS,
-            "alerts": ALERT_SLOTS * len(self.spec.rules),
         }
+        if self.spec.due_every:
+            widths["type_days"] = TYPE_DAY_WORDS * len(self.spec.own_types)
+        widths["alerts"] = ALERT_SLOTS * len(self.spec.rules)
         sections, start = {}, 0
         for name, width in widths.items():
             sections[name] = Section(name, start, width)
@@ -118,7 +124,24 @@ class Layout:
         names += [
             f"{item.name}={value}" for item in spec.attributes if item.kind == "category" for value in item.values
         ]
+        return (*names, *self.due_names)
+
+    @cached_property
+    def due_names(self) -> tuple[str, ...]:
+        """Return the last ones of these: when types are due that recur."""
+        names, types = list[str](), self.spec.own_types
+        for source in (f"{period}{times}" for period in self.spec.due_every for times in DUE_SOURCES):
+            names += [f"{part}:{name}~{source}" for part in ("due_d", "due_after_d") for name in types]
+            names += [f"due_first_d~{source}"]
         return tuple(names)
+
+    @property
+    def recurring(self) -> tuple[int, int, int]:
+        """Return where the days of recurring types start and end in a row, and their first column; 0 without."""
+        if not self.spec.due_every:
+            return 0, 0, 0
+        section = self.sections["type_days"]
+        return section.start, section.start + section.width, self.column[self.due_names[0]]
 
     @cached_property
     def log_width(self) -> int:
@@ -136,6 +159,20 @@ class Layout:
         columns = {name: index for index, name in enumerate(self.log_names)}
         columns.update((name, self.log_width + index) for index, name in enumerate(self.linear_names))
         return columns
+
+    @cached_property
+    def said_by(self) -> dict[str, tuple[int, ...]]:
+        """Map each thing that features say to its columns.
+
+        It is one thing for the classes of a category, for a number and whether it is known, and for the two halves of
+        a time of day.
+        """
+        known = {f"{item.name}_known": item.name for item in self.spec.attributes if item.kind == "number"}
+        found: dict[str, list[int]] = {}
+        for name, column in self.column.items():
+            thing = name.rsplit("_", 1)[0] if name in CALENDAR else known.get(name, name.split("=", 1)[0])
+            found.setdefault(thing, []).append(column)
+        return {thing: tuple(columns) for thing, columns in found.items()}
 
     @cached_property
     def inputs(self) -> tuple[int, ...]:
@@ -203,6 +240,9 @@ class Layout:
         for pattern in self.spec.exclude_inputs:
             if not fnmatch.filter(self.column, pattern):
                 self.require(pattern, "exclude_inputs")
+        for template in self.spec.reasons.templates:
+            if not fnmatch.filter(self.said_by, template.feature):
+                self.require(template.feature, "reasons.templates")
         return self
 
 

@@ -8,12 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.spec import MONTH
 from stream_app.kernel import kernel
 from stream_app.kernel.layout import Layout
 
 MS_PER_HOUR: Final = 3_600_000
 _EPOCH = date(1970, 1, 1)
-_FIRST, _END = date(1989, 12, 1), date(2200, 4, 1)  # the accepted times, with slack for offsets and anniversaries
+_FIRST, _END = date(1989, 9, 1), date(2200, 4, 1)  # the accepted times, with slack for offsets and anniversaries
 
 
 def plan(layout: Layout) -> kernel.Plan:
@@ -28,6 +29,8 @@ def plan(layout: Layout) -> kernel.Plan:
         rates=np.array([1.0 / (days * 24 * MS_PER_HOUR) for days in spec.decay_days], np.float64),
         numeric=_whole([item.kind == "number" for item in spec.attributes]),
         levels=_whole([len(item.values) for item in spec.attributes]),
+        periods=_whole([0 if period == MONTH else int(period.removesuffix("d")) for period in spec.due_every]),
+        recurring=_whole(layout.recurring),
         first_day=_whole([(_FIRST - _EPOCH).days]),
         dates=dates,
         season=season,

@@ -179,11 +179,11 @@ def emissions(log: Log, shelf: Shelf, chunk_records: int = CHUNK) -> Iterator[tu
     Raises:
         BundleError: the log activates a bundle that is not on the shelf or has another layout.
     """
-    for step in _steps(log, shelf, chunk_records):
+    for step in computed_chunks(log, shelf, chunk_records):
         yield step.chunk, step.told(), step.scorer
 
 
-class _Step(NamedTuple):
+class ComputedChunk(NamedTuple):
     """A chunk whose rows have been changed, and the scorer that did so."""
 
     chunk: Chunk
@@ -192,10 +192,12 @@ class _Step(NamedTuple):
     scorer: Scorer
 
     def told(self) -> Emission:
+        """Return what leaves for the chunk."""
         return told(self.decoded, self.chunk, self.parts)
 
 
-def _steps(log: Log, shelf: Shelf, chunk_records: int) -> Iterator[_Step]:
+def computed_chunks(log: Log, shelf: Shelf, chunk_records: int) -> Iterator[ComputedChunk]:
+    """Yield the chunks of a log, computed; a new scorer starts with each partition."""
     scorer, place = None, None
     vocabulary = Vocabulary(shelf.first.spec)
     decoded_chunks = ((chunk, decode(chunk, vocabulary)) for chunk in log.chunks(chunk_records))
@@ -203,7 +205,7 @@ def _steps(log: Log, shelf: Shelf, chunk_records: int) -> Iterator[_Step]:
         if scorer is None or place != (chunk.topic, chunk.partition):
             place = (chunk.topic, chunk.partition)
             scorer = Scorer(shelf, Residents(shelf.first.rolling.layout.row_width), *place)
-        yield _Step(chunk, decoded, computed(decoded, chunk, scorer), scorer)
+        yield ComputedChunk(chunk, decoded, computed(decoded, chunk, scorer), scorer)
 
 
 def replay(
@@ -223,7 +225,9 @@ def replay(
         stack.callback(table.close)
         started = time.perf_counter()
         rows: dict[tuple[str, int], int] = {}
-        for step in one_ahead(_steps(log, shelf, chunk_records)):  # rows change while the messages before are made
+        for step in one_ahead(
+            computed_chunks(log, shelf, chunk_records)
+        ):  # rows change while the messages before are made
             chunk, emission = step.chunk, step.told()
             for part in emission.scores:
                 table.add(part, chunk)

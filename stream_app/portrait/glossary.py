@@ -123,6 +123,7 @@ NAMES: Final = {
     "preference": "产品偏好",
     "next_behaviour": "下一步行为",
     "value": "客户价值",
+    "value_expected": "预期客户价值",
     "risk_profile": "投资风格",
     "activation": "激活",
     "default": "违约",

@@ -1,7 +1,7 @@
 """Scores, alerts and rejections to the bytes that leave: messages for the three output topics."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from schemas import codec
 from schemas.accepted import Reason, Rejection
-from schemas.messages import Alert
+from schemas.messages import Alert, AlertReason
 from stream_app.bundle import Bundle
 from stream_app.kernel import kernel
 from stream_app.steps.numbers import IS_TICK, IS_TRANSACTION, KIND, LATE, OFFSET, TASKS, TIME, Outputs, number
@@ -165,17 +165,18 @@ def score_id(scores: Scores, item: int, chunk: Chunk) -> str:
     return f"{place}-{scores.customers.word(item).decode()}" if scores.kind[item] == _KINDS[kernel.TICK] else place
 
 
-def alerts(fired: Fired, scores: Scores, chunk: Chunk) -> list[Alert]:
+def alerts(fired: Fired, why: Sequence[tuple[AlertReason, ...]], scores: Scores, chunk: Chunk) -> list[Alert]:
     """Return the alerts of a batch.
 
     Args:
         fired: what the rules decided.
+        why: the reasons of each.
         scores: of the same batch.
         chunk: whose records they are.
     """
     rules, found = scores.bundle.spec.rules, []
-    for item, rule_index, value, suppressed in zip(
-        fired.item.tolist(), fired.rule.tolist(), fired.value.tolist(), fired.suppressed.tolist(), strict=True
+    for item, rule_index, value, suppressed, reasons in zip(
+        fired.item.tolist(), fired.rule.tolist(), fired.value.tolist(), fired.suppressed.tolist(), why, strict=True
     ):
         rule, score = rules[rule_index], score_id(scores, item, chunk)
         alert = Alert(
@@ -192,6 +193,7 @@ def alerts(fired: Fired, scores: Scores, chunk: Chunk) -> list[Alert]:
             severity=rule.severity,
             suppressed=suppressed,
             bundle=scores.bundle.short,
+            reasons=reasons,
         )
         found.append(alert)
     return found

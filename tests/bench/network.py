@@ -8,14 +8,14 @@ It runs in a process of its own, because it loads TensorFlow.
 import sys
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from schemas import spec_file
 from schemas.accepted import NO_RECORD_TIME
 from stream_app import bundle
-from stream_app.bundle import MODEL, Bundle
+from stream_app.bundle import MODEL, REASONS, Bundle
 from stream_app.residents import Residents
 from stream_app.scorer import Scorer as PartitionScorer
 from stream_app.shelf import Shelf
@@ -30,21 +30,24 @@ _HEADS: Final = 0.08
 _BIAS: Final = {"binary": -3.0, "multiclass": 0.0, "value": 4.0}
 """Rarely above a threshold, as with a trained network, so that alerts are rare."""
 _RECORDS: Final = 20_000
+_INPUTS_WITH_UNITS: Final = 24
 
 
 def of_trained_shape(path: Path, seed: int = 0) -> Bundle:
     """Write and return a bundle for the built-in bank whose network has the default layers and random weights."""
-    from training.export import to_onnx  # noqa: PLC0415  (loads TensorFlow)
+    from training.export import reasons_to_onnx, to_onnx  # noqa: PLC0415  (loads TensorFlow)
     from training.network import Scorer, Shape  # noqa: PLC0415  (as above)
+    from training.reasons import Reasons  # noqa: PLC0415  (as above)
     from training.scaling import Scaling  # noqa: PLC0415  (as above)
 
     first = random_bundle(path.with_name(path.name + ".small"), spec_file.bank())
     scaling = Scaling.of(_features(first), first.rolling.layout)
     rng = np.random.default_rng(seed)
-    widths = (first.manifest.feature_width, *Shape().layers)
+    units = _units(scaling, rng)
+    widths = (first.manifest.feature_width + len(units), *Shape().layers)
     shared = tuple(
-        (rng.normal(0, (2 / inputs) ** 0.5, (inputs, units)).astype(np.float32), np.zeros(units, np.float32))
-        for inputs, units in pairwise(widths)
+        (rng.normal(0, (2 / inputs) ** 0.5, (inputs, outputs)).astype(np.float32), np.zeros(outputs, np.float32))
+        for inputs, outputs in pairwise(widths)
     )
     outputs = first.manifest.outputs
     heads = tuple(
@@ -54,8 +57,20 @@ def of_trained_shape(path: Path, seed: int = 0) -> Bundle:
         )
         for output in outputs
     )
-    network = to_onnx(Scorer(outputs, scaling, shared, heads), widths[0])
-    return bundle.write(path, first.manifest, {MODEL: network})
+    scorer = Scorer(outputs, scaling, units, shared, heads)
+    network = to_onnx(scorer, first.manifest.feature_width)
+    width = outputs[-1].start + outputs[-1].width
+    reasons = reasons_to_onnx(Reasons(scorer), first.manifest.feature_width, width)
+    return bundle.write(path, first.manifest, {MODEL: network, REASONS: reasons})
+
+
+def _units(scaling: Any, rng: np.random.Generator) -> Any:  # noqa: ANN401  (of modules that load TensorFlow)
+    """Return as many units as a trained network has, of as many inputs."""
+    from training.units import MOST, Units  # noqa: PLC0415  (as above)
+
+    seen = np.flatnonzero(scaling.factor)
+    columns = np.sort(np.resize(rng.choice(seen, _INPUTS_WITH_UNITS, replace=False), MOST)).astype(np.int64)
+    return Units(columns, rng.normal(0, 1, MOST).astype(np.float32), np.full(MOST, 2.0, np.float32))
 
 
 def _features(first: Bundle) -> Singles:

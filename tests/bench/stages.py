@@ -73,5 +73,5 @@ def _timed(chunk: Chunk, scorer: Scorer) -> Iterator[tuple[str, float]]:
     yield "alerts", clock() - began
     began = clock()
     scores = scorer.encode(batch, read, values, chunk)
-    _ = encode.alerts(fired, scores, chunk)
+    _ = encode.alerts(fired, scorer.reasoner(read, fired), scores, chunk)
     yield "encode", clock() - began

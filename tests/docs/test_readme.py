@@ -77,7 +77,7 @@ def test_commands_are_found_in_blocks_and_between_backticks() -> None:
 
 
 def verbs() -> set[str]:
-    return set(re.findall(r"^    ([a-z]+) ", parser().format_help(), re.MULTILINE))
+    return set(re.findall(r"^    ([a-z]+)(?: |$)", parser().format_help(), re.MULTILINE))
 
 
 def test_every_verb_is_in_the_table_of_commands() -> None:

@@ -29,7 +29,7 @@ UNSEEN_DEVIATION: Final = 1e-9
 """Above the root of that: a variance is dropped too."""
 VERDICTS: Final = {"nothing": kernel.NOTHING, "scored": kernel.SCORED, "duplicate": kernel.DUPLICATE}
 GROUPS: Final = {
-    "decayed sums": r".*~.*",
+    "decayed sums": r"(?!due_).*~.*",
     "window sums": r"(in|out)_\d+[hd]",
     "means": r"(gap_mean_h|amount_mean)",
     "deviations": r"(gap_sd_h|amount_sd)",

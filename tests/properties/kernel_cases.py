@@ -44,10 +44,22 @@ tasks = [{ name = "churn", kind = "binary", label = "inactive", horizon_days = 3
 """
 
 
+RECURRING: Final = """
+name = "recurring"
+currency = "EUR"
+window_hours = [24]
+window_days = [7]
+decay_days = [30]
+due_every = ["month", "7d", "31d"]
+types = [{ name = "rent" }, { name = "fee", initiator = "bank" }, { name = "pay" }, { name = "other" }]
+tasks = [{ name = "churn", kind = "binary", label = "inactive", horizon_days = 30 }]
+"""
+
+
 @lru_cache
 def rolling(name: str, utc_offset_minutes: int = 0) -> Rolling:
-    """Return the rolling features of the spec ``small`` or ``bank`` at an offset."""
-    spec = bank() if name == "bank" else parse(SMALL, "the tests")
+    """Return the rolling features of the spec ``small``, ``recurring`` or ``bank`` at an offset."""
+    spec = bank() if name == "bank" else parse({"small": SMALL, "recurring": RECURRING}[name], "the tests")
     return Rolling.of(msgspec.structs.replace(spec, utc_offset_minutes=utc_offset_minutes))
 
 
@@ -186,6 +198,20 @@ def seeded_log(features: Rolling, size: int, seed: int = 0) -> list[Item]:
     return build(features.layout, 1_600_000_000_000, drafts)
 
 
+HABITS: Final = (0, HOUR_MS, *(k * DAY_MS for k in (1, 1, 1, 2, 2, 3, 7, 28, 29, 31, 100, -1, -30, -95, -96, -97)))
+
+
+def habits(size: int, seed: int = 0) -> list[Item]:
+    """Return a log of customers who do the same again after days, weeks and months, for the spec ``recurring``."""
+    rng = random.Random(seed)  # noqa: S311  (a test's)
+    time, items = rng.choice(STARTS), list[Item]()
+    for n in range(size):
+        time = max(time + rng.choice((*HABITS, DAY_MS, 2 * DAY_MS, 7 * DAY_MS)), EARLIEST_MS)
+        op: Literal["transaction", "tick"] = rng.choice(("transaction", "transaction", "transaction", "tick"))
+        items.append(Item(op, rng.randrange(CUSTOMERS), min(time, LATEST_MS - 1), rng.randrange(4), -20.0, None, n + 1))
+    return items
+
+
 def build(layout: Layout, start: int, drafts: Sequence[Draft]) -> list[Item]:
     """Give drafts their times and ids."""
     names = {item.name for item in layout.spec.attributes}
@@ -223,7 +249,7 @@ def encode(layout: Layout, items: Sequence[Item]) -> kernel.Items:
         amount=np.array([item.amount for item in items], np.float64),
         balance=np.array([np.nan if item.balance is None else item.balance for item in items], np.float64),
         id_hash=np.array([divmod(number, 2**24) for number in hashes], np.int64).reshape(-1, 2),
-        attributes=np.array(records, np.float64).reshape(-1, len(layout.spec.attributes)),
+        attributes=np.array(records, np.float64).reshape(len(records), len(layout.spec.attributes)),
         read_customers=np.array([layout.spec.score_on_customer], np.int64),
     )
 

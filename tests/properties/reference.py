@@ -17,6 +17,7 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 NEVER_H = 87_600.0
 NOT_DUE_D = 45.0
+KEPT_DAYS = 96
 NOTHING_BELOW = 1e-20
 REMEMBERED_IDS = 8
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (local time is UTC + offset, without a zone)
@@ -111,6 +112,19 @@ def anniversary(last: date, today: date) -> float:
     return float((day - today).days)
 
 
+def months_before(day: date, back: int) -> set[date]:
+    """Return the days of the month ``back`` months before a day's whose anniversary that day is.
+
+    It is the day of the same number, or, on the last day of a shorter month, that one and all behind it; none, where
+    that month is too short.
+    """
+    month = day.year * 12 + day.month - 1 - back
+    year, number = month // 12, month % 12 + 1
+    last = monthrange(day.year, day.month)[1]
+    length = monthrange(year, number)[1]
+    return {date(year, number, k) for k in range(1, length + 1) if min(k, last) == day.day}
+
+
 def hours(ms: float) -> float:
     """Return ms as hours, capped as all ages are."""
     return min(max(ms, 0) / HOUR_MS, NEVER_H)
@@ -169,6 +183,7 @@ class Customer:
         result = {"late_h": self.events[-1].late_ms / HOUR_MS if item.op == "transaction" else 0.0}
         for part in (self.windows, self.decayed, self.clocks, self.deviations, self.last, self.types, self.calendar):
             result.update(part(now))
+        result.update(self.recurring(now))
         result.update(self.balance())
         result.update(self.attributes())
         return result
@@ -239,7 +254,7 @@ class Customer:
                 yield f"last{back}={item.name}", float(e is not None and e.item.kind == kind)
 
     def types(self, now: int) -> Iterator[tuple[str, float]]:
-        today = (EPOCH + timedelta(days=self.day(now))).date()
+        today = self.date(now)
         first, soonest = None, NOT_DUE_D
         for kind, item in enumerate(self.spec.types):
             events = [e for e in self.events if e.item.kind == kind]
@@ -257,6 +272,42 @@ class Customer:
         yield "due_first_d", soonest
         for kind, item in enumerate(self.spec.types):
             yield f"due_first={item.name}", float(kind == first)
+
+    def recurring(self, now: int) -> Iterator[tuple[str, float]]:
+        """Yield when each own-initiated type is due by what it did one, two and three periods before."""
+        # An event counts if, when it came, its day was still among those kept.
+        there = [e for e in self.own() if self.day(max(e.newest or 0, e.time)) - self.day(e.time) < KEPT_DAYS]
+        on = {name: {self.date(e.time) for e in there if self.named(e) == name} for name in self.spec.own_types}
+        for period in self.spec.due_every:
+            for source, least in (("", 0), ("_2of3", 2), ("_3of3", 3)):
+                due = {name: self.due(days, self.date(now), period, least) for name, days in on.items()}
+                first = min(due.values())
+                yield f"due_first_d~{period}{source}", first
+                for name, days in due.items():
+                    yield f"due_d:{name}~{period}{source}", days
+                    yield f"due_after_d:{name}~{period}{source}", NOT_DUE_D if days == NOT_DUE_D else days - first
+
+    def due(self, on: set[date], today: date, period: str, least: int) -> float:
+        """Return the days to the first day ahead that is due by so many of three periods; 0: by the latest one."""
+        days = 31 if period == "month" else int(period[:-1])
+        for ahead in range(1, days + 1):
+            day = today + timedelta(days=ahead)
+            if period == "month":
+                if (day.year - today.year) * 12 + day.month - today.month > 1:
+                    break  # only the rest of this month and the next one are looked through
+                sources = [months_before(day, back) for back in (1, 2, 3)]
+            else:
+                sources = [{day - timedelta(days=back * days)} for back in (1, 2, 3)]
+            hits = [bool(source & on) for source in sources]
+            if sum(hits) >= least if least else hits[0]:
+                return float(ahead)
+        return NOT_DUE_D
+
+    def date(self, time: int) -> date:
+        return (EPOCH + timedelta(days=self.day(time))).date()
+
+    def named(self, event: Event) -> str:
+        return self.spec.types[event.item.kind].name
 
     def calendar(self, now: int) -> Iterator[tuple[str, float]]:
         local = EPOCH + timedelta(milliseconds=self.local_ms(now))

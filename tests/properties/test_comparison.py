@@ -1,7 +1,7 @@
 """The comparison with the reference sees what is wrong: it would be no use otherwise."""
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from stream_app.kernel import kernel
+from stream_app.kernel.rolling import Rolling
 from tests.properties import reference
 from tests.properties.comparison import VERDICTS, Comparison
-from tests.properties.kernel_cases import CUSTOMERS, encode, rolling, run, seeded_log
-from tests.properties.reference import Customer
+from tests.properties.kernel_cases import CUSTOMERS, encode, habits, rolling, run, seeded_log
+from tests.properties.reference import Customer, Item
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,18 @@ MUTANTS: Final = {
     "silence is not read": ("elapsed(s, CLOCK, float(hour), float(ms)) < 0.0", "True"),
 }
 
+OF_HABITS: Final = {
+    "the days hold one more": ("newest - day < KEPT_DAYS:", "newest - day <= KEPT_DAYS:"),
+    "the bank's types recur": ("plan.own[kind] == 1 and newest - day", "newest - day"),
+    "no day is forgotten": ("words[k] = int(words[k]) & kept", "pass"),
+    "what was forgotten is due after a silence": ("silent = min(today - newest, KEPT_DAYS)", "silent = 0"),
+    "days that a month lacks are lost": ("(last if days >= last else 0)", "(days & last)"),
+    "one of three is two of three": ("(one & two) | (one & three)", "one | (one & three)"),
+    "the next month is not looked at": ("(this | (following << rest))", "this"),
+    "a cycle begins today": ("days_from(past, KEPT_DAYS - period, period)", "days_from(past, 95 - period, period)"),
+    "the first type is not taken off": ("due - first if", "due if"),
+}
+
 Steps = Callable[[Any, kernel.Items, kernel.Plan, Any, Any], None]
 
 
@@ -64,10 +77,20 @@ def mutant(old: str, new: str) -> Steps:
     return step
 
 
-def wrong_features(step: Steps, seed: int) -> set[str]:
+def wrong_in_all(step: Steps, seed: int) -> set[str]:
     """Return the features (or verdicts) in which a ``step`` differs from the definitions on a log of everything."""
     features = rolling("small", 330)
-    layout, items = features.layout, seeded_log(features, 200, seed)
+    return wrong_features(step, features, seeded_log(features, 200, seed))
+
+
+def wrong_in_habits(step: Steps, seed: int) -> set[str]:
+    """Return the same for a log of customers with habits."""
+    return wrong_features(step, rolling("recurring", 330), habits(60, seed))
+
+
+def wrong_features(step: Steps, features: Rolling, items: Sequence[Item]) -> set[str]:
+    """Return the features (or verdicts) in which a ``step`` differs from the definitions."""
+    layout = features.layout
     out = np.zeros((len(items), layout.feature_width), np.float32)
     verdict = np.empty(len(items), np.int64)
     step(features.empty(CUSTOMERS), encode(layout, items), features.plan, out, verdict)
@@ -84,13 +107,19 @@ def wrong_features(step: Steps, seed: int) -> set[str]:
 
 def test_the_kernel_that_is_not_compiled_follows_the_definitions() -> None:
     step = mutant("TRANSACTION: Final = 0", "TRANSACTION: Final = 0")
-    assert [wrong_features(step, seed) for seed in range(3)] == [set()] * 3
+    assert [wrong(step, seed) for wrong in (wrong_in_all, wrong_in_habits) for seed in range(3)] == [set()] * 6
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_comparison_sees_that(name: str) -> None:
     step = mutant(*MUTANTS[name])
-    assert any(wrong_features(step, seed) for seed in range(20))
+    assert any(wrong_in_all(step, seed) for seed in range(20))
+
+
+@pytest.mark.parametrize("name", OF_HABITS)
+def test_the_comparison_sees_in_habits_that(name: str) -> None:
+    step = mutant(*OF_HABITS[name])
+    assert any(wrong_in_habits(step, seed) for seed in range(20))
 
 
 def test_the_reference_weighs_observations_as_an_update_by_hand_does() -> None:

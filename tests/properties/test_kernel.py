@@ -15,11 +15,12 @@ from schemas.accepted import LARGEST_AMOUNT
 from stream_app.kernel import kernel
 from stream_app.kernel.rolling import Rolling
 from tests.properties.comparison import VERDICTS, Comparison
-from tests.properties.kernel_cases import CUSTOMERS, OFFSETS, encode, logs, rolling, run, seeded_log
+from tests.properties.kernel_cases import CUSTOMERS, OFFSETS, encode, habits, logs, rolling, run, seeded_log
 from tests.properties.reference import DAY_MS, HOUR_MS, Customer, Item, Value
 
 SMALLEST_NORMAL: Final = float(np.finfo(np.float32).tiny)
 START: Final = 1_600_000_000_000  # 2020-09-13T12:26:40Z
+NEW_YEAR: Final = 1_704_067_200_000  # 2024-01-01T00:00:00Z
 
 calm = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
@@ -78,7 +79,19 @@ def test_features_of_the_bank_follow_their_definitions(data: st.DataObject, offs
     follow(features, data.draw(logs(features, 40)))
 
 
-@pytest.mark.parametrize(("name", "offset", "size"), [("small", -480, 600), ("bank", 330, 400)])
+@settings(calm, max_examples=calm.max_examples // 3)
+@given(st.data(), st.sampled_from(OFFSETS))
+def test_features_of_what_recurs_follow_their_definitions(data: st.DataObject, offset: int) -> None:
+    features = rolling("recurring", offset)
+    follow(features, data.draw(logs(features, 40)))
+
+
+@pytest.mark.parametrize(("offset", "seed"), [(0, 0), (330, 1), (-480, 2), (0, 3)])
+def test_features_of_habits_follow_their_definitions(offset: int, seed: int) -> None:
+    follow(rolling("recurring", offset), habits(120, seed))
+
+
+@pytest.mark.parametrize(("name", "offset", "size"), [("small", -480, 600), ("bank", 330, 400), ("recurring", 0, 200)])
 def test_features_of_busy_customers_follow_their_definitions(name: str, offset: int, size: int) -> None:
     features = rolling(name, offset)
     follow(features, seeded_log(features, size, seed=1))
@@ -112,6 +125,63 @@ def test_what_the_bank_does_never_resets_the_customers_silence() -> None:
     assert (found["count"], found["own_count"]) == (2, 1)
     assert found["since_h:fee"] == 0
     assert found["due_first=fee"] == 0
+
+
+def of_types(*days: tuple[int, int]) -> list[Item]:
+    """Return transactions of one customer, each of a day of 2024 (1 is New Year) and a type of ``recurring``."""
+    return [
+        Item("transaction", 0, NEW_YEAR + (day - 1) * DAY_MS, kind, -20.0, transaction=n)
+        for n, (day, kind) in enumerate(days, 1)
+    ]
+
+
+def due(features: dict[str, float], name: str, source: str) -> tuple[float, float]:
+    """Return the days to a type and how many of them lie after the first type that is due."""
+    return features[f"due_d:{name}~{source}"], features[f"due_after_d:{name}~{source}"]
+
+
+def test_of_two_standing_orders_of_a_type_the_earlier_is_due_first() -> None:
+    found = at_the_end(rolling("recurring"), of_types((5, 0), (10, 2), (20, 0), (36, 0)))  # on 5 February
+    assert due(found, "rent", "month") == (15, 10)
+    assert due(found, "pay", "month") == (5, 0)
+    assert due(found, "other", "month") == (45, 45)
+    assert found["due_first_d~month"] == 5
+    assert found["due_d:rent"] == 29, "what only knows the last rent expects it on 5 March"
+
+
+def test_what_came_on_the_31st_is_due_on_the_last_day_of_a_shorter_month_and_on_none_after_the_next() -> None:
+    features = rolling("recurring")
+    tick = Item("tick", 0, NEW_YEAR + 31 * DAY_MS)  # 1 February 2024
+    found = at_the_end(features, [*of_types((31, 0)), tick])
+    assert due(found, "rent", "month") == (28, 0)
+    assert due(found, "rent", "31d") == (30, 0)
+    found = at_the_end(features, [*of_types((31, 0)), replace(tick, time=NEW_YEAR + 60 * DAY_MS)])
+    assert due(found, "rent", "month") == (45, 45)
+    assert due(found, "rent", "31d") == (1, 0)
+
+
+def test_two_of_three_times_need_two_and_three_of_three_all() -> None:
+    features = rolling("recurring")
+    found = at_the_end(features, of_types((1, 0), (8, 0), (9, 2), (15, 0), (16, 2)))
+    assert due(found, "pay", "7d") == (7, 1)
+    assert due(found, "pay", "7d_2of3") == (7, 1)
+    assert due(found, "pay", "7d_3of3") == (45, 45)
+    assert due(found, "rent", "7d_3of3") == (6, 0)
+
+
+def test_a_late_event_is_remembered_where_its_day_is_and_never_taken_for_another() -> None:
+    features = rolling("recurring")
+    found = at_the_end(features, of_types((120, 2), (28, 0), (59, 0), (90, 0)))
+    assert due(found, "rent", "31d_3of3") == (1, 0)
+    found = at_the_end(features, of_types((120, 2), (120 - 96, 0)))
+    assert [found[f"due_d:rent~{period}"] for period in ("month", "7d", "31d")] == [45, 45, 45]
+
+
+def test_days_of_types_are_empty_after_a_long_silence() -> None:
+    features = rolling("recurring")
+    for days in (96, 97, 400):
+        found = at_the_end(features, [*of_types((1, 0)), Item("tick", 0, NEW_YEAR + days * DAY_MS)])
+        assert {value for name, value in found.items() if name.startswith("due_") and "~" in name} == {45.0}
 
 
 def test_four_hundred_days_of_silence_empty_the_windows_and_keep_the_ages() -> None:

@@ -1,6 +1,6 @@
 """What tests of training share: one tiny folder, and one network trained on it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from stream_app.offline.folder import Folder, read_folder
 from tests.logs import write_tiny
 from training.learn import learn
 from training.prepare import Options, Prepared, prepare
+from training.recipe import QUICK
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,6 @@ def tiny_prepared(tiny_folder: Path) -> Prepared:
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     folder = read_folder(tiny_folder)
-    options = Options(epochs=30, layers=(32,))
+    options = Options(recipe=replace(QUICK, epochs=30, layers=(32,)))
     learned = learn(folder, folder.spec, tmp_path_factory.mktemp("trained") / "bundle", options)
     return Tiny(folder, options, learned.bundle)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.arrays import Floats
-from training.calibrate import FEWEST, affine, platt, temperature
+from training.calibrate import FEWEST, affine, log_mean, platt, temperature
 
 RNG = np.random.default_rng(5)
 ROWS = 20_000
@@ -41,6 +41,22 @@ def test_affine_finds_gain_and_shift() -> None:
 
     assert found.method == "affine"
     assert (found.gain, found.shift) == pytest.approx((0.8, 1.0), abs=0.02)
+
+
+def test_the_log_of_a_mean_finds_gain_and_shift() -> None:
+    true = RNG.normal(5, 1, ROWS)
+    money = np.exp(true) * RNG.exponential(1, ROWS)
+
+    found = log_mean(((true - 1) / 0.8)[:, None], money)
+
+    assert found.method == "log_mean"
+    assert (found.gain, found.shift) == pytest.approx((0.8, 1.0), abs=0.05)
+    said = np.exp(found(((true - 1) / 0.8)[:, None]))
+    assert said.sum() == pytest.approx(money.sum(), rel=0.03)
+
+
+def test_nothing_is_fitted_where_no_money_came() -> None:
+    assert log_mean(RNG.normal(0, 1, (100, 1)), np.zeros(100)).method == "identity"
 
 
 def test_calibrated_logits_are_gain_times_logits_plus_shift() -> None:

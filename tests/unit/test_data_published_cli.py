@@ -29,7 +29,7 @@ def test_online_retail_tells_what_was_left_out_and_to_train_by_time(
     assert capsys.readouterr().out == (
         "Left out 88 of 2,000 rows: 56 (`CustomerID` is empty), 32 (`StockCode` does not begin with five digits).\n"
         f"Wrote {out}: 389 transactions of 84 customers, 2010-12-01 to 2011-12-09; 84 customer records, 0 outcomes; "
-        "tasks churn, value, preference, next_behaviour.\n"
+        "tasks churn, value, value_expected, preference, next_behaviour.\n"
         f"Next: foretell train {out} --out BUNDLE\n"
     )
 

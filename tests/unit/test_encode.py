@@ -184,7 +184,7 @@ def test_no_scored_item_gives_no_message(bundle: Bundle) -> None:
 def test_an_alert_names_its_score_and_its_rule(bundle: Bundle) -> None:
     scores, records = encoded(bundle, [[0.1, 0.5, 0.5, 0.0], [0.7, 0.5, 0.5, 0.0]])
     fired = Fired(np.array([1]), np.array([0]), np.array([0.7]), np.array([3]))
-    [alert] = encode.alerts(fired, scores, records)
+    [alert] = encode.alerts(fired, [()], scores, records)
     assert msgspec.to_builtins(alert) == {
         "alert_id": "transactions-0-41-alarm",
         "score_id": "transactions-0-41",

@@ -12,7 +12,7 @@ import pytest
 from schemas import spec_file
 from schemas.errors import BundleError, TrainingError
 from schemas.spec import Spec
-from stream_app.bundle import MODEL, load, outputs_of
+from stream_app.bundle import MODEL, REASONS, load, outputs_of
 from stream_app.kernel.layout import Layout
 from stream_app.steps.predict import Predictor
 from tests.logs import SPEC
@@ -24,6 +24,7 @@ from training.export import to_onnx
 from training.network import Network, Scorer, Shape
 from training.parity import TOLERANCE, difference, edge_rows, prove
 from training.scaling import LIMIT, Scaling
+from training.units import NARROWEST, Units
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_scores_are_probabilities_and_money(model: bytes, features: Singles, lay
 def test_calibration_is_inside_the_file(spec: Spec, layout: Layout, features: Singles) -> None:
     keras.utils.set_random_seed(1)
     network = Network.build(spec, Scaling.of(features, layout), Shape((32,)), np.zeros(7))
-    logits = network.logits(network.inputs(features))[:, 0]
+    logits = network.logits(network.scaling.rows(features))[:, 0]
 
     scores = np.asarray(network.scorer(CALIBRATIONS)(features))[:, 0]
 
@@ -155,17 +156,27 @@ def test_blocks_hold_the_same_inputs_to_the_last_bit(hidden: str, features: Sing
     assert found.any(axis=0).sum() == np.count_nonzero(scaling.factor)
 
 
-@pytest.mark.parametrize("layers", [(16,), (32, 16)])
+def some_units(scaling: Scaling, count: int) -> Units:
+    """Return units of columns of all blocks: logs, distances and others, a few of them several times."""
+    rng, seen = np.random.default_rng(6), np.flatnonzero(scaling.factor)
+    near = scaling.log_width + np.flatnonzero(scaling.near * scaling.factor[scaling.log_width :])
+    columns = np.sort(np.r_[rng.choice(seen, count), near[:2], near[:2]] if count else [])
+    starts, slopes = rng.normal(0, 1, len(columns)), 1 / rng.uniform(NARROWEST, 2, len(columns))
+    return Units(columns.astype(np.int64), starts.astype(np.float32), slopes.astype(np.float32))
+
+
+@pytest.mark.parametrize(("layers", "count"), [((16,), 0), ((32, 16), 0), ((32, 16), 40)])
 def test_the_exported_form_is_the_trained_network_at_all_extremes(
-    layers: tuple[int, ...], spec: Spec, layout: Layout, features: Singles
+    layers: tuple[int, ...], count: int, spec: Spec, layout: Layout, features: Singles
 ) -> None:
     keras.utils.set_random_seed(4)
     rows = strange(features, layout)
-    network = Network.build(spec, Scaling.of(rows, layout), Shape(layers), np.linspace(-1, 3, 7))
+    scaling = Scaling.of(rows, layout)
+    network = Network.build(spec, scaling, Shape(layers), np.linspace(-1, 3, 7), some_units(scaling, count))
     scorer = network.scorer((Calibration("identity"),) * 4)
     predict = Predictor(to_onnx(scorer, layout.feature_width), layout.feature_width, 7)
     rows = np.concatenate([rows, extremes(network.scaling)])
-    logits = network.logits(network.inputs(rows))
+    logits = network.logits(network.scaling.rows(rows))
     money = np.arange(7) == outputs_of(spec)[2].start
 
     assert difference(predict(rows), np.asarray(scorer(rows)), money) <= TOLERANCE
@@ -189,9 +200,9 @@ def test_the_exported_graph_has_one_product_a_layer_and_block(model: bytes) -> N
     assert {name: operators[name] for name in ("Gemm", "MatMul", "Min", "Max", "Clip", "Split")} == {
         "Gemm": 5,
         "MatMul": 0,
-        "Min": 0,
-        "Max": 0,
-        "Clip": 4,
+        "Min": 3,
+        "Max": 3,
+        "Clip": 1,
         "Split": 1,
     }
 
@@ -272,7 +283,7 @@ def test_the_trained_bundle_holds_the_proof_and_verifies(tiny_bundle: Tiny) -> N
 
     assert loaded.sha256 == tiny_bundle.bundle.sha256
     assert 0 <= loaded.manifest.parity["largest_difference"] <= 1e-6
-    assert set(loaded.manifest.files) == {MODEL, "report.html"}
+    assert set(loaded.manifest.files) == {MODEL, REASONS, "report.html"}
 
 
 @pytest.mark.parametrize("name", [MODEL, "report.html"])

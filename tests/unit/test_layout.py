@@ -58,6 +58,20 @@ def test_each_rule_has_its_alert_memory() -> None:
     assert Layout(spec(rules=())).sections["alerts"].width == 0
 
 
+def test_days_of_types_have_a_section_and_features_only_where_the_spec_asks() -> None:
+    asked, silent = Layout(spec(due_every=("month", "14d"))), Layout(spec())
+    assert "type_days" not in silent.sections
+    assert (silent.due_names, silent.recurring) == ((), (0, 0, 0))
+    section = asked.sections["type_days"]
+    assert section.width == kernel.DAY_WORDS, "one type, `other`, is the customer's"
+    assert list(asked.sections)[-3:] == ["ids", "type_days", "alerts"], "forgotten with the row, unlike alerts"
+    assert asked.due_names[:3] == ("due_d:other~month", "due_after_d:other~month", "due_first_d~month")
+    assert asked.due_names[-1] == "due_first_d~14d_3of3"
+    assert len(asked.due_names) == 2 * kernel.SOURCES * 3
+    assert asked.linear_names == (*silent.linear_names, *asked.due_names)
+    assert asked.recurring == (section.start, section.start + 4, asked.column["due_d:other~month"])
+
+
 def test_widths_are_multiples_of_16() -> None:
     layout = Layout(spec())
     assert layout.row_width % 16 == layout.log_width % 16 == layout.feature_width % 16 == 0
@@ -118,6 +132,7 @@ def test_a_protected_attribute_is_seen_where_the_spec_asks_for_it() -> None:
         {"window_hours": (1, 6)},
         {"window_days": (1, 7)},
         {"decay_days": (7.0, 30.0, 90.0, 366.0)},
+        {"due_every": ("month",)},
         {"currency": "USD"},
         {"rates": {"USD": 0.9}},
         {"attributes": ()},

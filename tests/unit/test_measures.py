@@ -12,6 +12,7 @@ from training.measures import (
     calibration_error,
     entropy,
     f1_scores,
+    gini,
     log_loss,
     mean_ranks,
     pr_auc,
@@ -91,3 +92,21 @@ def test_calibration_error_is_the_mean_distance_of_said_and_found() -> None:
     assert calibration_error(said, hit) == pytest.approx(0.5 * 0.20 + 0.5 * 0.15)
     assert reliability(said, hit)[[1, 9]] == pytest.approx(np.array([[4, 0.15, 0.0], [4, 0.95, 0.75]]))
     assert reliability(np.array([1.0]), np.array([True]))[9].tolist() == [1.0, 1.0, 1.0]
+
+
+def lorenz_area(score: Floats, amount: Floats) -> float:
+    """Return, in steps, the area between the diagonal and the sums of amounts over rows, the lowest score first."""
+    curve = np.r_[0.0, np.cumsum(amount[np.argsort(score, kind="stable")])] / amount.sum()
+    return 0.5 - float(((curve[1:] + curve[:-1]) / 2).mean())
+
+
+def test_gini_is_the_share_of_the_best_area_under_the_lorenz_curve() -> None:
+    rng = np.random.default_rng(3)
+    amount = rng.exponential(10, 200) * (rng.random(200) < 0.6)
+    score = amount + rng.normal(0, 10, 200)
+
+    assert gini(score, amount) == pytest.approx(lorenz_area(score, amount) / lorenz_area(amount, amount))
+    assert gini(amount, amount) == pytest.approx(1.0)
+    assert gini(-amount, amount) == pytest.approx(-1.0)
+    assert gini(np.zeros(200), amount) == pytest.approx(0.0, abs=1e-12)
+    assert np.isnan(gini(score, np.ones(200)))

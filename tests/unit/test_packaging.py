@@ -95,6 +95,7 @@ def test_the_command_and_the_verbs_of_training_are_registered(wheel: ZipFile) ->
 
     assert dict(entries["console_scripts"]) == {"foretell": "stream_app.cli:main"}
     assert dict(entries["foretell.commands"]) == {
+        "benchmark": "training.benchmark.cli:register",
         "data": "training.datasets.cli:register",
         "demo": "training.demo.cli:register",
         "spec": "training.draft.cli:register",

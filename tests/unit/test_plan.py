@@ -2,11 +2,13 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+import msgspec
 import numpy as np
 import pytest
 
 from schemas.accepted import EARLIEST_MS, LATEST_MS
 from schemas.spec_file import bank
+from stream_app.kernel import kernel
 from stream_app.kernel.layout import Layout
 from stream_app.kernel.plan import local_midnight, plan, split_time
 
@@ -39,6 +41,7 @@ def test_all_accepted_times_stand_in_the_calendar_and_fit_float32() -> None:
     hour += np.array([-14, 14, -14, 14])
     day = hour // 24 - PLAN.first_day[0]
     assert day.min() >= 0
+    assert kernel.month_starts(int(day.min()), PLAN.dates)[0] >= 0  # the month three months before
     assert day.max() + 62 < len(PLAN.dates)  # an anniversary may stand in the next month
     assert (hour.astype(np.float32) == hour).all()
 
@@ -93,6 +96,14 @@ def test_the_plan_says_what_the_spec_says() -> None:
     assert PLAN.at.tolist() == [sections[name].start for name in ("types", "attributes", "ids")] + [
         Layout(spec).log_width
     ]
+
+
+def test_the_plan_says_after_what_periods_types_recur_and_where_that_stands() -> None:
+    assert PLAN.periods.tolist() == []
+    layout = Layout(msgspec.structs.replace(bank(), due_every=("month", "7d")))
+    recurring = plan(layout)
+    assert recurring.periods.tolist() == [0, 7]
+    assert recurring.recurring.tolist() == list(layout.recurring)
 
 
 def test_local_midnight_is_the_start_of_the_local_day() -> None:

@@ -14,7 +14,7 @@ from training.log import Log
 from training.prepare import Prepared
 from training.rows import horizon_ms
 from training.samples import Samples
-from training.split import SHARES, Split, sides, split
+from training.split import FOLDS, SHARES, Split, sides, split, split_fold
 
 PARTS = ("train", "validation", "calibration", "test")
 
@@ -134,3 +134,31 @@ def times_of(log: Log, customer: int) -> list[int]:
     """Return the times of a customer's own transactions (the fee, the fourth type, is the bank's)."""
     mine = (log.transactions.customer == customer) & (log.transactions.kind != 3)
     return [int(time) for time in log.transactions.time_ms[mine]]
+
+
+def test_each_customer_is_in_the_test_rows_of_one_fold_and_strata_are_spread_evenly(tiny_prepared: Prepared) -> None:
+    samples, log = tiny_prepared.samples, tiny_prepared.log
+    strata = np.arange(len(log.customers)) % 4 == 0
+    folds = [split_fold(samples, log, fold, 1, strata) for fold in range(FOLDS)]
+
+    assert np.array_equal(np.sum([parts.test for parts in folds], axis=0), samples.labels.known)
+    for parts in folds:
+        assert np.array_equal(np.any(masks(parts), axis=0), samples.labels.known)
+        customers = [set(samples.rows.customer[mask.any(axis=1)].tolist()) for mask in masks(parts)]
+        assert sum(map(len, customers)) == len(set.union(*customers))
+    counted = [strata[np.unique(samples.rows.customer[parts.test.any(axis=1)])].sum() for parts in folds]
+    assert max(counted) - min(counted) <= 1 + strata[np.setdiff1d(np.arange(len(strata)), samples.rows.customer)].sum()
+
+
+def test_customers_of_one_group_are_in_one_fold(tiny_prepared: Prepared) -> None:
+    samples, log = tiny_prepared.samples, tiny_prepared.log
+    pairs = replace(log, groups=np.array([f"g{number // 2}" for number in range(len(log.customers))], object))
+    strata = np.zeros(len(log.customers), np.bool_)
+
+    fold = np.full(len(log.customers), -1)
+    for number in range(FOLDS):
+        fold[samples.rows.customer[split_fold(samples, pairs, number, 1, strata).test.any(axis=1)]] = number
+
+    both = (fold[0::2] >= 0) & (fold[1::2] >= 0)
+    assert both.any()
+    assert np.array_equal(fold[0::2][both], fold[1::2][both])

@@ -283,6 +283,7 @@ def test_the_real_tasks_have_the_known_rows_and_shares(data_dir: Callable[[str],
         "credit_risk": 30_000,
         "next_behaviour": 60_000,
         "value": 60_000,
+        "value_expected": 60_000,
         "churn": 55_382,
     }
     assert round(float(values["credit_risk"][known["credit_risk"]].mean()), 4) == 0.2212

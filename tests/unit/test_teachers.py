@@ -14,6 +14,7 @@ from stream_app.bundle import Output, outputs_of
 from training import teachers, trainer
 from training.arrays import Singles
 from training.prepare import Prepared
+from training.recipe import TAUGHT
 from training.scaling import Scaling
 from training.tasks import KINDS
 from training.teachers import TaskTeacher, Taught, teach
@@ -56,7 +57,7 @@ def test_answers_are_chances_and_better_than_the_prior(tiny_prepared: Prepared, 
     assert taught.rows.tolist() == np.flatnonzero(known.any(axis=1)).tolist()
     assert taught.tasks.tolist() == [True, True, True, False]
     for index, output in enumerate(outputs_of(tiny_prepared.spec)[:3]):
-        kind, answers = KINDS[output.kind], taught.answers[:, part(output)].astype(np.float64)
+        kind, answers = KINDS[output.learned_as], taught.answers[:, part(output)].astype(np.float64)
         if output.kind != "value":
             sums = answers.sum(axis=1) if output.classes else np.ones(len(answers))
             assert ((answers >= 0) & (answers <= 1)).all()
@@ -82,16 +83,16 @@ def test_what_is_answered_of_a_customer_does_not_depend_on_the_customers_own_lab
 def test_trees_that_have_seen_a_customer_answer_by_heart(
     monkeypatch: pytest.MonkeyPatch, tiny_prepared: Prepared, inputs: Singles
 ) -> None:
-    fit = TaskTeacher.fit_trees
+    grow = TaskTeacher._grow  # noqa: SLF001
 
-    def seen(self: Any, learned: Any, answered: Any) -> Any:  # noqa: ANN401
-        known = answered[self.prepared.split.train[answered, self.index]]
-        return fit(self, np.union1d(learned, known), answered)
+    def seen(self: Any, learned: Any) -> Any:  # noqa: ANN401
+        del learned
+        return grow(self, np.flatnonzero(self.prepared.split.train[:, self.index]))
 
-    monkeypatch.setattr(TaskTeacher, "fit_trees", seen)
+    monkeypatch.setattr(TaskTeacher, "_grow", seen)
     monkeypatch.setattr(teachers, "FEW", 0)
     heart, churn = teach(tiny_prepared, inputs, 1), outputs_of(tiny_prepared.spec)[0]
-    monkeypatch.setattr(TaskTeacher, "fit_trees", fit)
+    monkeypatch.setattr(TaskTeacher, "_grow", grow)
     taught = teach(tiny_prepared, inputs, 1)
     rows = tiny_prepared.split.train[taught.rows, 0]
     target = tiny_prepared.samples.labels.value[taught.rows[rows], 0]
@@ -105,19 +106,19 @@ def test_trees_that_have_seen_a_customer_answer_by_heart(
 def test_a_linear_model_that_knows_better_gets_the_larger_share(
     monkeypatch: pytest.MonkeyPatch, tiny_prepared: Prepared, inputs: Singles
 ) -> None:
-    def useless(self: Any, learned: Any, answered: Any) -> Any:  # noqa: ANN401
-        assert len(learned)
+    def useless(self: Any, model: Any, answered: Any) -> Any:  # noqa: ANN401
+        assert model
         return np.full((len(answered), self.output.width), 1.0 / max(self.output.width, 2))
 
-    monkeypatch.setattr(TaskTeacher, "fit_trees", useless)
+    monkeypatch.setattr(TaskTeacher, "_answers", useless)
     assert teach(tiny_prepared, inputs, 1).linear["next"] > 0.5
 
 
 def test_targets_are_mixed_where_there_is_a_label_and_the_teachers_elsewhere(
     tiny_prepared: Prepared, inputs: Singles, taught: Taught
 ) -> None:
-    plain = trainer.material_of(tiny_prepared, inputs, None)
-    mixed = trainer.material_of(tiny_prepared, inputs, taught)
+    plain = trainer.material_of(tiny_prepared, inputs, None, TAUGHT)
+    mixed = trainer.material_of(tiny_prepared, inputs, taught, TAUGHT)
     known = tiny_prepared.split.train[taught.rows]
     for index, output in enumerate(outputs_of(tiny_prepared.spec)):
         hard, soft, answer = (
@@ -125,11 +126,9 @@ def test_targets_are_mixed_where_there_is_a_label_and_the_teachers_elsewhere(
         )
         rows = known[:, index]
         if taught.tasks[index]:
-            assert soft[rows] == pytest.approx(
-                trainer.TRUST * answer[rows] + (1 - trainer.TRUST) * hard[rows], abs=1e-5
-            )
+            assert soft[rows] == pytest.approx(TAUGHT.trust * answer[rows] + (1 - TAUGHT.trust) * hard[rows], abs=1e-5)
             assert np.array_equal(soft[~rows], answer[~rows])
-            assert set(mixed.train.counts[~rows, index].tolist()) <= {trainer.UNLABELLED}
+            assert set(mixed.train.counts[~rows, index].tolist()) <= {TAUGHT.unlabelled}
         else:
             assert np.array_equal(soft, hard)
             assert not mixed.train.counts[~rows, index].any()

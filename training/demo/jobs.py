@@ -7,6 +7,7 @@ A job is one line of JSON, and so is each line of news on standard output. What 
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -116,13 +117,14 @@ def _train(job: Train) -> None:
     from training.learn import learn  # noqa: PLC0415
     from training.prepare import Options  # noqa: PLC0415
     from training.quiet import quiet  # noqa: PLC0415
+    from training.recipe import QUICK  # noqa: PLC0415
 
     teller = Teller()
     teller.step("loading TensorFlow", 0, 1)
     with quiet():
         from training import trainer  # noqa: F401, PLC0415  (it takes its time, and who waits is to know for what)
     folder = read_folder(Path(job.data))
-    learn(folder, folder.spec, Path(job.out), Options(seed=job.seed, epochs=job.epochs), teller)
+    learn(folder, folder.spec, Path(job.out), Options(seed=job.seed, recipe=replace(QUICK, epochs=job.epochs)), teller)
 
 
 def main(argument: str) -> int:

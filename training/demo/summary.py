@@ -23,7 +23,7 @@ LONGEST: Final = 100
 """Columns that are used of a terminal, however wide it is."""
 _SHORTEST: Final = 56
 """Columns that are used, however narrow it is."""
-_MEASURES: Final = {"roc_auc": "ROC AUC", "log_loss": "log loss", "spearman": "Spearman"}
+_MEASURES: Final = {"roc_auc": "ROC AUC", "log_loss": "log loss", "spearman": "Spearman", "gini": "Gini"}
 _ROWS: Final = ("tick", "event")
 """Kinds of rows that are told of: the oracle answers ticks."""
 
@@ -76,7 +76,7 @@ def _figures(state: State, outcome: Outcome, took_s: float) -> Iterator[str]:
 
 def _quality(manifest: Manifest) -> Iterator[str]:
     """Yield how good the network is on customers that training has not seen, beside the best possible."""
-    lines = [line for task in manifest.spec.tasks for line in _measured(task.name, task.kind, manifest.metrics)]
+    lines = [line for task in manifest.spec.tasks for line in _measured(task.name, task.learned_as, manifest.metrics)]
     if lines:
         best = any(line[5] for line in lines)
         head = ("task", "tested", "measure", "network", "prior", "oracle", "of its gain")

@@ -26,7 +26,7 @@ def summary_rows(manifest: Manifest) -> list[tuple[str, ...]]:
     """Return a line per task and row kind, with the columns of ``SUMMARY_HEAD``."""
     lines = []
     for task in manifest.spec.tasks:
-        name, _ = headline(task.kind)
+        name, _ = headline(task.learned_as)
         for row_kind, entry in manifest.metrics.get(task.name, {}).items():
             values = [number(entry[model].get(name)) for model in ("network", "linear", "prior")]
             lines.append((task.name, row_kind, f"{entry['rows']:,}", MEASURES[name], *values, _of_oracle(entry)))
@@ -52,7 +52,7 @@ def better_than(manifest: Manifest, model: str) -> tuple[int, int]:
     """Return in how many lines of the summary the network is better than another model, and of how many."""
     better = lines = 0
     for task in manifest.spec.tasks:
-        name, sign = headline(task.kind)
+        name, sign = headline(task.learned_as)
         for entry in manifest.metrics.get(task.name, {}).values():
             lines += 1
             better += sign * entry["network"].get(name, 0.0) > sign * entry[model].get(name, 0.0)
@@ -118,7 +118,7 @@ def _table(manifest: Manifest, *, with_oracle: bool) -> Html:
 
 
 def _line(task: Task, row_kind: str, entry: dict[str, Any], *, with_oracle: bool) -> list[str]:
-    name, sign = headline(task.kind)
+    name, sign = headline(task.learned_as)
     network, linear, prior = (entry[model].get(name) for model in ("network", "linear", "prior"))
     head = [tag("a", task.name, href=f"#{place(task)}"), row_kind, _bar(entry, name, sign), MEASURES[name]]
     of_oracle = [number(entry.get("oracle", {}).get(name)), _of_oracle(entry)] if with_oracle else []

@@ -22,6 +22,7 @@ MEASURES: Final = {
     "precision_best": "precision at the best-F1 threshold",
     "recall_best": "recall at the best-F1 threshold",
     "f1_best": "F1 at the best-F1 threshold",
+    "gini": "Gini",
     "spearman": "Spearman",
     "mae": "mean absolute error (money)",
     "mae_log": "mean absolute error of log(1 + x)",

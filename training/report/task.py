@@ -109,7 +109,7 @@ def _told(sheet: Sheet, entry: dict[str, Any]) -> str:
         rows += f", {entry['positives']:,} of them yes ({entry['share']:.2%})."
     else:
         rows += f" of {sum(share > 0 for share in entry['shares'].values())} classes."
-    oracle, name = entry.get("oracle", {}), headline(sheet.output.kind)[0]
+    oracle, name = entry.get("oracle", {}), headline(sheet.output.learned_as)[0]
     if "share_of_gain" in oracle:
         rows += (
             f" The oracle, which answers {_all_or(oracle['rows'], len(sheet.rows))}, has {MEASURES[name]} "

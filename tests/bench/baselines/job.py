@@ -12,7 +12,8 @@ from stream_app.bundle import Bundle
 from stream_app.steps import alerts, encode, features, numbers
 from stream_app.steps.decode import Vocabulary, decode
 from stream_app.steps.encode import ScoreEncoder
-from stream_app.steps.predict import Predictor
+from stream_app.steps.predict import Explainer, Predictor
+from stream_app.steps.reasons import Reasoner
 from stream_app.steps.stages import Batch, Chunk
 
 Message = tuple[bytes, bytes]
@@ -35,6 +36,7 @@ class Job:
         self._bundle = bundle
         self._vocabulary, self._rules = Vocabulary(bundle.spec), alerts.Rules.of(bundle)
         self._predict, self._encode = Predictor.of(bundle), ScoreEncoder(bundle, "transactions", 0)
+        self._reasoner = Reasoner(bundle, Explainer.of(bundle))
         self._width = bundle.rolling.layout.row_width
 
     def score(self, values: Sequence[bytes], customers: Sequence[bytes], stored: Sequence[bytes | None]) -> Scored:
@@ -62,5 +64,6 @@ class Job:
             content, starts = part.messages.tobytes(), part.starts.tolist()
             keys = part.customers.words()
             scores += [(key, content[first:end]) for key, (first, end) in zip(keys, pairwise(starts), strict=True)]
-            fired += [(item.customer_id.encode(), codec.encode(item)) for item in encode.alerts(told, part, chunk)]
+            why = self._reasoner(read, told)
+            fired += [(item.customer_id.encode(), codec.encode(item)) for item in encode.alerts(told, why, part, chunk)]
         return Scored(scores, fired, [row.tobytes() for row in rows])

@@ -1,0 +1,84 @@
+"""Makes the samples of a part: the contest's data, with its test rows set aside."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from schemas.progress import SILENT, Progress
+from stream_app.offline.folder import read_folder
+from training.arrays import Flags
+from training.benchmark.contest import Contest, Part
+from training.prepare import Options, Prepared, prepare
+from training.split import split_fold
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where a contest is held: its interchange folder."""
+
+    contest: Contest
+    folder: Path
+
+    @classmethod
+    def of(cls, contest: Contest, source: Path, out: Path, progress: Progress = SILENT) -> "Ground":
+        """Make the folder ``out / data``, or take the one that is there.
+
+        Raises:
+            InputError: the source cannot be used.
+            OutputError: ``out`` cannot be written.
+        """
+        folder = out / "data"
+        if not folder.exists():
+            contest.data(source).write(folder, progress)
+        return cls(contest, folder)
+
+    def prepared(self, part: Part) -> Prepared:
+        """Return the samples of a part."""
+        if part.fold is None:
+            return self._drawn(part.seed)
+        drawn = self._once
+        return replace(drawn, split=split_fold(drawn.samples, drawn.log, part.fold, part.seed, self._strata(drawn)))
+
+    @cached_property
+    def _once(self) -> Prepared:
+        return self._drawn(1)
+
+    def _drawn(self, seed: int) -> Prepared:
+        folder = read_folder(self.folder)
+        return prepare(folder, folder.spec, Options(seed, "customer" if self.contest.folds else "time"))
+
+    def _strata(self, drawn: Prepared) -> Flags:
+        """Return the customers with a positive label of the task that folds are alike in."""
+        strata = np.zeros(len(drawn.log.customers), np.bool_)
+        names = [task.name for task in drawn.spec.tasks]
+        if self.contest.stratified_by is not None:
+            index, labels = names.index(self.contest.stratified_by), drawn.samples.labels
+            positive = labels.known[:, index] & (labels.value[:, index] > 0)
+            strata[drawn.samples.rows.customer[positive]] = True
+        return strata
+
+
+def alone(prepared: Prepared, index: int) -> Prepared:
+    """Return the same samples with one task only, for a network of that task alone."""
+    one, samples, split = [index], prepared.samples, prepared.split
+    labels = replace(
+        samples.labels,
+        value=samples.labels.value[:, one],
+        known=samples.labels.known[:, one],
+        settled_ms=samples.labels.settled_ms[:, one],
+    )
+    return replace(
+        prepared,
+        spec=msgspec.structs.replace(prepared.spec, tasks=(prepared.spec.tasks[index],), rules=()),
+        samples=replace(samples, labels=labels, eligible=samples.eligible[:, one]),
+        split=replace(
+            split,
+            train=split.train[:, one],
+            validation=split.validation[:, one],
+            calibration=split.calibration[:, one],
+            test=split.test[:, one],
+        ),
+    )

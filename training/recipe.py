@@ -18,6 +18,7 @@ class Recipe:
         decay: weight decay (AdamW).
         trust: the teacher's share in the target of a labelled row; the rest is the label's.
         unlabelled: what a row counts for a task that has no label there, beside one that has.
+        classes: what a task of classes counts beside the others.
     """
 
     layers: tuple[int, ...] = (96, 256)
@@ -29,6 +30,7 @@ class Recipe:
     decay: float = 0.1
     trust: float = 0.7
     unlabelled: float = 0.5
+    classes: float = 1.0
 
 
 TAUGHT: Final = Recipe()

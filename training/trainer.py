@@ -115,7 +115,8 @@ def material_of(prepared: Prepared, inputs: Singles, taught: Taught | None, reci
                 trust = np.where(known, recipe.trust, 1.0).astype(np.float32)[:, None]
                 targets[:, part] = trust * taught.answers[:, part] + (1.0 - trust) * targets[:, part]
                 counts[:, index] = np.where(known, 1.0, recipe.unlabelled)
-    weights = task_weights(spec, labels, split.train)
+    of_classes = np.array([output.kind == "multiclass" for output in outputs])
+    weights = task_weights(spec, labels, split.train) * np.where(of_classes, recipe.classes, 1.0)
     return Material(
         train=Lesson(inputs[rows], targets, counts),
         validation=Lesson(

@@ -20,16 +20,22 @@ _SEEDS: Final = 5
 class Part:
     """One way to set test rows aside, and one seed: of samples, sides, trees and network.
 
-    ``fold`` is None for the cut in time that the data's spec names.
+    Attributes:
+        fold: of customers; None for the cut in time that the data's spec names.
+        seed: of all that is drawn.
+        later: there are no test rows; the last rows before the cut in time take their place in a search.
     """
 
     fold: int | None
     seed: int
+    later: bool = False
 
     @property
     def name(self) -> str:
         """Return what files of this part are called."""
-        return f"cut-{self.seed}" if self.fold is None else f"fold{self.fold}-{self.seed}"
+        if self.fold is None:
+            return f"{'later' if self.later else 'cut'}-{self.seed}"
+        return f"fold{self.fold}-{self.seed}"
 
 
 @dataclass(frozen=True)

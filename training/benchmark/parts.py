@@ -12,6 +12,7 @@ from stream_app.offline.folder import read_folder
 from training.arrays import Flags
 from training.benchmark.contest import Contest, Part
 from training.prepare import Options, Prepared, prepare
+from training.rows import TICK
 from training.split import split_fold
 
 
@@ -38,7 +39,8 @@ class Ground:
     def prepared(self, part: Part) -> Prepared:
         """Return the samples of a part."""
         if part.fold is None:
-            return self._drawn(part.seed)
+            drawn = self._drawn(part.seed)
+            return later(drawn) if part.later else drawn
         drawn = self._once
         return replace(drawn, split=split_fold(drawn.samples, drawn.log, part.fold, part.seed, self._strata(drawn)))
 
@@ -59,6 +61,28 @@ class Ground:
             positive = labels.known[:, index] & (labels.value[:, index] > 0)
             strata[drawn.samples.rows.customer[positive]] = True
         return strata
+
+
+def later(prepared: Prepared) -> Prepared:
+    """Return the same samples, split as the cut in time will split them, but without any row behind that cut.
+
+    The last tick before the cut takes the cut's place: what is learned and stopped by lies before it, and the rows
+    from it on, on the side of calibration, tell how well that holds later.
+    """
+    split, rows = prepared.split, prepared.samples.rows
+    asked = split.train | split.validation | split.calibration
+    last = rows.time_ms[asked.any(axis=1) & (rows.kind == TICK)].max()
+    early = (rows.time_ms < last)[:, None]
+    return replace(
+        prepared,
+        split=replace(
+            split,
+            train=split.train & early,
+            validation=split.validation & early,
+            calibration=asked & ~early,
+            test=np.zeros_like(split.test),
+        ),
+    )
 
 
 def alone(prepared: Prepared, index: int) -> Prepared:

@@ -1,8 +1,10 @@
-"""Searches for parameters, by validation rows only: of each task's trees, and of the network's recipe.
+"""Searches for parameters, never by test rows: of each task's trees, and of the network's recipe.
 
+The validation rows stop a trial, and the calibration rows judge it.
 Trials are kept in a journal, so that a search can be taken up again, and a budget ends it.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _FIRST: Final = 10
 """Trials that are drawn at random."""
+_IN_LARGE_STEPS: Final[Parameters] = {"learning_rate": 0.1}
+"""A trial's trees are a third as many as those of the table."""
 _FEWEST: Final = 200
 """Labels that a task must have for its loss to have a say."""
 
@@ -69,19 +73,25 @@ class Search:
 
 
 def search_trees(prepared: Prepared, search: Search) -> dict[str, Parameters]:
-    """Return the best parameters of each task's trees."""
-    found = {}
-    for index, output in enumerate(outputs_of(prepared.spec)):
-        if prepared.split.train[:, index].any() and prepared.split.validation[:, index].any():
-            lose = partial(_trees_lose, prepared, index)
-            found[output.task] = search.best(f"lightgbm-{output.task}", lose, USUAL | {"lambda_l1": 0.001})
+    """Return the best parameters of each task's trees; what time a task leaves over, the larger ones after it get."""
+    labels, outputs = prepared.split.train.sum(axis=0), outputs_of(prepared.spec)
+    asked = [
+        index
+        for index in np.argsort(labels, kind="stable")
+        if labels[index] and prepared.split.calibration[:, index].any()
+    ]
+    found, end = {}, time.monotonic() + search.seconds
+    for place, index in enumerate(asked):
+        share = replace(search, seconds=max(end - time.monotonic(), 1.0) / (len(asked) - place))
+        lose = partial(_trees_lose, prepared, int(index))
+        found[outputs[index].task] = share.best(f"lightgbm-{outputs[index].task}", lose, USUAL | {"lambda_l1": 0.001})
     return found
 
 
 def _trees_lose(prepared: Prepared, index: int, trial: "optuna.Trial") -> float:
-    checked, kind = prepared.split.validation[:, index], KINDS[prepared.spec.tasks[index].learned_as]
-    scores = grow(prepared, index, _of_trees(trial), checked, 1)
-    return kind.answer_loss(kind.answer(scores), prepared.samples.labels.value[checked, index])
+    judged, kind = prepared.split.calibration[:, index], KINDS[prepared.spec.tasks[index].learned_as]
+    scores = grow(prepared, index, _of_trees(trial) | _IN_LARGE_STEPS, judged, 1)
+    return kind.answer_loss(kind.answer(scores), prepared.samples.labels.value[judged, index])
 
 
 def _of_trees(trial: "optuna.Trial") -> Parameters:
@@ -97,7 +107,7 @@ def _of_trees(trial: "optuna.Trial") -> Parameters:
 
 
 def search_recipe(prepared: Prepared, taught: Taught, search: Search) -> Recipe:
-    """Return the recipe whose network loses least on the calibration rows: the validation rows stop each trial."""
+    """Return the recipe whose network loses least."""
     from training.trainer import fitted, scaled  # noqa: PLC0415  (loads TensorFlow)
 
     outputs, rows, labels = outputs_of(prepared.spec), prepared.split.calibration, prepared.samples.labels
@@ -118,7 +128,7 @@ def search_recipe(prepared: Prepared, taught: Taught, search: Search) -> Recipe:
     return _as_recipe(search.best("network", lose, first))
 
 
-_NAMES: Final = ("units", "dropout", "epochs", "rate", "decay", "trust", "unlabelled")
+_NAMES: Final = ("units", "dropout", "epochs", "rate", "decay", "trust", "unlabelled", "classes")
 
 
 def _recipe(trial: "optuna.Trial") -> Recipe:
@@ -132,6 +142,7 @@ def _recipe(trial: "optuna.Trial") -> Recipe:
             "decay": trial.suggest_float("decay", 0.02, 2.0, log=True),
             "trust": trial.suggest_float("trust", 0.5, 1.0),
             "unlabelled": trial.suggest_float("unlabelled", 0.05, 1.0, log=True),
+            "classes": trial.suggest_float("classes", 1.0, 8.0, log=True),
         }
     )
 

@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from schemas.progress import SILENT
 from stream_app.bundle import outputs_of
 from stream_app.cli import main
 from training.benchmark import table
 from training.benchmark.cells import Answers, Cells
 from training.benchmark.contest import CONTESTS, Contest, Part, Row
-from training.benchmark.parts import alone
+from training.benchmark.curve import Curve
+from training.benchmark.parts import alone, fewer, later
 from training.benchmark.rivals import LINEAR, NETWORK, TREES, Field
+from training.benchmark.search import Search, search_trees
 from training.benchmark.table import Table, measured
 from training.benchmark.trees import grow
 from training.benchmark.tuned import Tuned, tuned
@@ -129,6 +132,48 @@ def test_one_task_alone_has_the_same_rows_and_labels(tiny_prepared: Prepared) ->
         assert np.array_equal(found.split.test[:, 0], tiny_prepared.split.test[:, index])
         assert np.array_equal(found.samples.labels.value[:, 0], tiny_prepared.samples.labels.value[:, index])
         assert found.samples.features is tiny_prepared.samples.features
+
+
+def test_what_a_search_is_judged_by_lies_behind_all_that_it_learns_from(tiny_prepared: Prepared) -> None:
+    times, drawn = tiny_prepared.samples.rows.time_ms, tiny_prepared.split
+    found = later(tiny_prepared).split
+    early = (found.train | found.validation).any(axis=1)
+    assert found.calibration.any()
+    assert times[early].max() < times[found.calibration.any(axis=1)].min()
+    assert not found.test.any()
+    assert not (found.calibration & drawn.test).any(), "the test rows stay unseen"
+
+
+def test_fewer_customers_are_some_of_the_more_and_are_tested_alike(tiny_prepared: Prepared) -> None:
+    whole, half, tenth = (fewer(tiny_prepared, replace(PART, share=share)).split for share in (1.0, 0.5, 0.1))
+    assert 0 < tenth.train.sum() < half.train.sum() < whole.train.sum()
+    for side in ("train", "validation", "calibration"):
+        assert not (getattr(tenth, side) & ~getattr(half, side)).any()
+    assert np.array_equal(tenth.test, tiny_prepared.split.test)
+
+
+def test_a_curve_has_a_point_for_each_task_and_share_from_few_to_all() -> None:
+    few, all_ = replace(PART, share=0.1), PART
+    contest = replace(CONTEST, rows=(Row("churn", "roc_auc"),))
+    good, poor = ({"churn": answers(scores, TARGET)} for scores in (GOOD, POOR))
+    found = Curve.of(contest, {NETWORK: {all_: good, few: poor}, TREES: {all_: good, few: good}}, {"churn": "binary"})
+    assert [(point.share, point.levels[TREES]) for point in found.points] == [(0.1, 1.0), (1.0, 1.0)]
+    assert found.points[0].levels[NETWORK] < found.points[1].levels[NETWORK] == 1.0
+    assert [line.split()[2] for line in found.told()[1:]] == ["10%", "100%"]
+
+
+def test_a_search_finds_trees_that_lose_no_more_than_the_usual(tiny_prepared: Prepared, tmp_path: Path) -> None:
+    one = alone(tiny_prepared, 0)
+    kind, judged = KINDS[one.spec.tasks[0].learned_as], one.split.calibration[:, 0]
+    found = search_trees(one, Search(tmp_path / "journal", 3, 60.0, SILENT))
+    label = one.samples.labels.value[judged, 0]
+
+    def lost(parameters: dict[str, float]) -> float:
+        return kind.answer_loss(kind.answer(grow(one, 0, parameters | {"learning_rate": 0.1}, judged, 1)), label)
+
+    assert lost(found[one.spec.tasks[0].name]) <= lost({"lambda_l1": 0.001})
+    again = search_trees(one, Search(tmp_path / "journal", 3, 60.0, SILENT))
+    assert again == found, "a search that is done is taken from its journal"
 
 
 def test_linear_models_and_trees_answer_the_same_test_rows(tiny_prepared: Prepared, tmp_path: Path) -> None:

@@ -24,18 +24,20 @@ class Part:
         fold: of customers; None for the cut in time that the data's spec names.
         seed: of all that is drawn.
         later: there are no test rows; the last rows before the cut in time take their place in a search.
+        share: of the customers who are not tested, those that are learned from.
     """
 
     fold: int | None
     seed: int
     later: bool = False
+    share: float = 1.0
 
     @property
     def name(self) -> str:
         """Return what files of this part are called."""
-        if self.fold is None:
-            return f"{'later' if self.later else 'cut'}-{self.seed}"
-        return f"fold{self.fold}-{self.seed}"
+        cut = "later" if self.later else "cut"
+        name = f"{cut}-{self.seed}" if self.fold is None else f"fold{self.fold}-{self.seed}"
+        return name if self.share == 1.0 else f"{name}-{self.share:g}"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -13,7 +14,10 @@ from training.arrays import Flags
 from training.benchmark.contest import Contest, Part
 from training.prepare import Options, Prepared, prepare
 from training.rows import TICK
-from training.split import split_fold
+from training.split import places, split_fold
+
+_OTHER: Final = 1000
+"""Added to a seed: customers' places here have nothing to do with their sides."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,11 @@ class Ground:
         """Return the samples of a part."""
         if part.fold is None:
             drawn = self._drawn(part.seed)
-            return later(drawn) if part.later else drawn
-        drawn = self._once
-        return replace(drawn, split=split_fold(drawn.samples, drawn.log, part.fold, part.seed, self._strata(drawn)))
+            drawn = later(drawn) if part.later else drawn
+        else:
+            drawn, strata = self._once, self._strata(self._once)
+            drawn = replace(drawn, split=split_fold(drawn.samples, drawn.log, part.fold, part.seed, strata))
+        return drawn if part.share == 1.0 else fewer(drawn, part)
 
     @cached_property
     def _once(self) -> Prepared:
@@ -83,6 +89,13 @@ def later(prepared: Prepared) -> Prepared:
             test=np.zeros_like(split.test),
         ),
     )
+
+
+def fewer(prepared: Prepared, part: Part) -> Prepared:
+    """Return the same samples with a part's share of the customers to learn from; a larger share holds a smaller."""
+    kept = (places(prepared.log, part.seed + _OTHER) < part.share)[prepared.samples.rows.customer][:, None]
+    sides = {name: getattr(prepared.split, name) & kept for name in ("train", "validation", "calibration")}
+    return replace(prepared, split=replace(prepared.split, **sides))
 
 
 def alone(prepared: Prepared, index: int) -> Prepared:

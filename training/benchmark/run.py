@@ -13,6 +13,8 @@ from stream_app.bundle import outputs_of
 from stream_app.offline.folder import read_folder
 from training.benchmark.cells import Cells
 from training.benchmark.contest import CONTESTS, Contest, Part
+from training.benchmark.curve import MODELS as OF_CURVE
+from training.benchmark.curve import SHARES, Curve
 from training.benchmark.parts import Ground
 from training.benchmark.rivals import MODELS, SINGLE, UNTAUGHT, Field
 from training.benchmark.search import Search, search_recipe, search_trees
@@ -49,9 +51,10 @@ def run(args: argparse.Namespace) -> int:
     if args.search:
         chosen = bench.search(args.trials, args.minutes * _SIXTY)
     table = bench.table(chosen, quick=args.quick)
+    curve = bench.curve(chosen) if args.curve else Curve([])
     with atomic_file(args.out / TABLE) as part:
-        part.write_text(json.dumps(table.as_json(), indent=1), encoding="utf-8")
-    print("\n".join(table.told()))  # noqa: T201  (a command prints)
+        part.write_text(json.dumps(table.as_json() | {"curve": curve.as_json()}, indent=1), encoding="utf-8")
+    print("\n".join([*table.told(), *(["", *curve.told()] if args.curve else [])]))  # noqa: T201  (a command prints)
     return EXIT_OK if table.holds else EXIT_MISSED
 
 
@@ -89,8 +92,14 @@ class Bench:
                 if (quick and model == SINGLE) or (model in {SINGLE, UNTAUGHT} and not self.contest.counted(part)):
                     continue
                 found.setdefault(model, {})[part] = self._cell(model, part, chosen)
-        kinds = {output.task: output.learned_as for output in outputs_of(read_folder(self.ground.folder).spec)}
-        return Table.of(self.contest, found, kinds)
+        return Table.of(self.contest, found, self._kinds)
+
+    def curve(self, chosen: Tuned) -> Curve:
+        """Let models learn from fewer and fewer customers of the first part; return what they reach."""
+        first = self.contest.parts(quick=True)[0]
+        parts = [replace(first, share=share) for share in SHARES]
+        found = {model: {part: self._cell(model, part, chosen) for part in parts} for model in OF_CURVE}
+        return Curve.of(self.contest, found, self._kinds)
 
     def _cell(self, model: str, part: Part, chosen: Tuned) -> Any:  # noqa: ANN401
         field = self._field(part, chosen)
@@ -101,6 +110,10 @@ class Bench:
     def _field(self, part: Part, chosen: Tuned) -> Field:
         teachers = self.out / "teachers" / self._basis
         return Field(lambda: self.ground.prepared(part), part, chosen, teachers, self.progress)
+
+    @property
+    def _kinds(self) -> dict[str, str]:
+        return {output.task: output.learned_as for output in outputs_of(read_folder(self.ground.folder).spec)}
 
     @property
     def _basis(self) -> str:

@@ -8,7 +8,7 @@ Teachers exist while the network learns, and no longer.
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -50,6 +50,8 @@ _PARAMETERS: Final = {
     "deterministic": True,
     "force_row_wise": True,
 }
+Tuned = Mapping[str, Mapping[str, Any]]
+"""Parameters of LightGBM by task."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,9 @@ class Taught:
         return Taught(self.rows, answers, self.tasks[[index]], linear, kept)
 
 
-def teach(prepared: Prepared, inputs: Singles, seed: int, progress: Progress = SILENT) -> Taught:
+def teach(
+    prepared: Prepared, inputs: Singles, seed: int, progress: Progress = SILENT, tuned: Tuned | None = None
+) -> Taught:
     """Return the teachers' answers at all rows with a training label.
 
     Args:
@@ -86,6 +90,7 @@ def teach(prepared: Prepared, inputs: Singles, seed: int, progress: Progress = S
         inputs: scaled inputs of all samples, for the linear model, float32 [n, feature width].
         seed: of the folds and the trees.
         progress: told of each set of trees.
+        tuned: parameters of LightGBM that were found for a task's trees, by task; others have the usual ones.
 
     Raises:
         TrainingError: no trees can be grown on this machine.
@@ -100,7 +105,7 @@ def teach(prepared: Prepared, inputs: Singles, seed: int, progress: Progress = S
     for index, output in enumerate(outputs):
         progress.step("teachers", index, len(outputs), output.task)
         if taught[index]:
-            teacher = TaskTeacher(prepared, index, output, rows, fold, seed)
+            teacher = TaskTeacher(prepared, index, output, rows, fold, seed, (tuned or {}).get(output.task, {}))
             found, where = teacher.trees()
             linear[output.task] = 0.0
             if counts[index] < FEW:
@@ -131,7 +136,7 @@ def _lightgbm() -> Any:  # noqa: ANN401  (a module)
 
 @dataclass(frozen=True)
 class TaskTeacher:
-    """One task at the rows that are answered; ``fold`` is that of each sample."""
+    """One task at the rows that are answered; ``fold`` is that of each sample, ``tuned`` what is not as usual."""
 
     prepared: Prepared
     index: int
@@ -139,6 +144,7 @@ class TaskTeacher:
     rows: Ints
     fold: Ints
     seed: int
+    tuned: Mapping[str, Any]
 
     def trees(self) -> tuple[Floats, Splits]:
         """Return the trees' answers, float64 [n, width], and where the trees of all folds split."""
@@ -183,7 +189,9 @@ class TaskTeacher:
         label = kind.tree_label(samples.labels.value[:, self.index]) / self._unit
         checked = np.flatnonzero(split.validation[:, self.index])
         data = lightgbm.Dataset(samples.features[learned][:, columns], label[learned])
-        parameters = _PARAMETERS | kind.trees(self.output.width) | {"seed": self.seed, "num_threads": 1}
+        parameters = (
+            {**_PARAMETERS, **self.tuned} | kind.trees(self.output.width) | {"seed": self.seed, "num_threads": 1}
+        )
         stops: list[Any] = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if len(checked) else []
         valid = [data.create_valid(samples.features[checked][:, columns], label[checked])] if len(checked) else []
         return lightgbm.train(parameters, data, MOST_TREES if valid else 100, valid, callbacks=stops)

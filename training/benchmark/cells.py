@@ -54,13 +54,16 @@ class Cells:
             how: the model's parameters, as JSON can say them.
             compute: makes the cell.
         """
-        text = json.dumps([self.basis, model, part.name, how], sort_keys=True)
-        mark = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
-        path = self.folder / f"{part.name}-{model}-{mark}.npz"
+        path = self.folder / f"{part.name}-{model}-{mark([self.basis, model, part.name, how])}.npz"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             _write(path, compute())
         return _read(path)
+
+
+def mark(content: Any) -> str:  # noqa: ANN401  (JSON)
+    """Return a name for what JSON can say: the same for the same, another for anything else."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 
 
 def _write(path: Path, cell: Cell) -> None:

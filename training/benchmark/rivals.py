@@ -14,7 +14,7 @@ from schemas.progress import Progress
 from stream_app.bundle import Output, outputs_of
 from stream_app.steps.predict import Predictor
 from training.arrays import Flags, Floats, Singles
-from training.benchmark.cells import Answers, Cell
+from training.benchmark.cells import Answers, Cell, mark
 from training.benchmark.contest import Part
 from training.benchmark.parts import alone
 from training.benchmark.trees import grow
@@ -60,8 +60,8 @@ class Field:
     def how(self, model: str) -> Any:  # noqa: ANN401  (JSON)
         """Return what a model's answers depend on besides the samples, as JSON can say it."""
         ways: dict[str, Any] = {
-            NETWORK: asdict(self.tuned.recipe),
-            SINGLE: asdict(self.tuned.recipe),
+            NETWORK: asdict(self.tuned),
+            SINGLE: asdict(self.tuned),
             UNTAUGHT: asdict(QUICK),
             TREES: self.tuned.trees,
             LINEAR: None,
@@ -82,10 +82,10 @@ class Field:
     @property
     def taught(self) -> Taught:
         """Return the teachers' answers: the kept ones, or else new ones, which are kept."""
-        path = self.teachers / f"{self.part.name}.pickle"
+        path = self.teachers / f"{self.part.name}-{mark(self.tuned.trees)}.pickle"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            found = teach(self.prepared, self._inputs, self.part.seed, self.progress)
+            found = teach(self.prepared, self._inputs, self.part.seed, self.progress, self.tuned.trees)
             with atomic_file(path) as file:
                 file.write_bytes(pickle.dumps(found))
         kept: Taught = pickle.loads(path.read_bytes())  # noqa: S301  (this command's own file)

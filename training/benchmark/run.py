@@ -73,12 +73,10 @@ class Bench:
         They are written to ``tuned.json`` as well.
         """
         part = self.contest.parts(quick=True)[0]
-        part = replace(part, later=part.fold is None)
-        prepared = self.ground.prepared(part)
-        trees = Search(self.out / "search.journal", trials, seconds / 2, self.progress)
-        found = search_trees(prepared, trees)
-        field = self._field(part, Tuned(found))
-        recipe = search_recipe(prepared, field.taught, Search(trees.journal, trials, seconds / 2, self.progress))
+        search = Search(self.out / "search.journal", trials, seconds / 2, self.progress)
+        found = search_trees(self.ground.prepared(part), search)
+        field = self._field(replace(part, later=part.fold is None), Tuned(found))
+        recipe = search_recipe(field.prepared, field.taught, search)
         chosen = Tuned(found, recipe)
         with atomic_file(self.out / TUNED) as file:
             file.write_text(json.dumps(asdict(chosen), indent=1), encoding="utf-8")

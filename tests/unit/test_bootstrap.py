@@ -45,10 +45,9 @@ def test_intervals_are_those_of_repeating_the_rows_of_drawn_customers(measure: s
 
     found = intervals(customer, measure, target, scores, 5, DRAWS)
 
-    for model, values in drawn.items():
-        of_difference = np.quantile(np.subtract(drawn["network"], values), (0.025, 0.975))
-        interval = found[model]
-        assert (interval.low, interval.high) == pytest.approx(np.quantile(values, (0.025, 0.975)))
+    for model, interval in found.items():
+        of_difference = np.quantile(np.subtract(drawn["network"], drawn[model]), (0.025, 0.975))
+        assert (interval.low, interval.high) == pytest.approx(np.quantile(drawn[model], (0.025, 0.975)))
         assert (interval.low_difference, interval.high_difference) == pytest.approx(of_difference, abs=1e-12)
 
 

@@ -73,6 +73,11 @@ def _middle(values: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def _sum(a: Floats, b: Floats) -> float:
+    """Return the sum of products, the same for any number of threads, as that of BLAS is not."""
+    return float((a * b).sum())
+
+
 def _ranks(values: Floats) -> Callable[[Floats], Floats]:
     """Return what gives each row's mean rank among the repeated rows; equal values share the mean of theirs."""
     distinct, place = np.unique(values, return_inverse=True)
@@ -89,11 +94,11 @@ def _roc_auc(scores: Floats, target: Floats) -> Counted:
     ranked, positive = _ranks(scores[:, 0]), (target > 0).astype(np.float64)
 
     def counted(times: Floats) -> float:
-        positives = float(times @ positive)
+        positives = _sum(times, positive)
         negatives = float(times.sum()) - positives
         if not positives or not negatives:
             return float("nan")
-        rank_sum = float(ranked(times) @ (times * positive))
+        rank_sum = _sum(ranked(times), times * positive)
         return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
 
     return counted
@@ -104,7 +109,7 @@ def _log_loss(scores: Floats, target: Floats) -> Counted:
     losses = chance_loss(chances, target.astype(np.int64))
 
     def counted(times: Floats) -> float:
-        return float(times @ losses / times.sum())
+        return _sum(times, losses) / float(times.sum())
 
     return counted
 
@@ -115,8 +120,8 @@ def _spearman(scores: Floats, target: Floats) -> Counted:
     def counted(times: Floats) -> float:
         middle = (times.sum() + 1) / 2
         a, b = of_scores(times) - middle, of_target(times) - middle
-        spread = float(times @ (a * a)) * float(times @ (b * b))
-        return float(times @ (a * b)) / float(np.sqrt(spread)) if spread > 0.0 else float("nan")
+        spread = _sum(times, a * a) * _sum(times, b * b)
+        return _sum(times, a * b) / float(np.sqrt(spread)) if spread > 0.0 else float("nan")
 
     return counted
 
@@ -127,8 +132,8 @@ def _gini(scores: Floats, target: Floats) -> Counted:
 
     def counted(times: Floats) -> float:
         middle = (times.sum() + 1) / 2
-        best = float((of_amount(times) - middle) @ (times * amount))
-        return float((of_scores(times) - middle) @ (times * amount)) / best if best > 0.0 else float("nan")
+        best = _sum(of_amount(times) - middle, times * amount)
+        return _sum(of_scores(times) - middle, times * amount) / best if best > 0.0 else float("nan")
 
     return counted
 

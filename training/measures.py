@@ -59,8 +59,14 @@ def best_f1_threshold(score: Floats, positive: Flags) -> float:
 
 def log_loss(probabilities: Floats, code: Ints) -> float:
     """Return the mean negative log of the probability given to the true class, probabilities [n, classes]."""
+    return float(chance_loss(probabilities, code).mean())
+
+
+def chance_loss(probabilities: Floats, code: Ints) -> Floats:
+    """Return the negative log of the probability given to each row's true class, probabilities [n, classes]."""
     given = probabilities[np.arange(len(code)), code]
-    return float(-np.log(np.clip(given, _SMALLEST, 1 - _SMALLEST)).mean())
+    losses: Floats = -np.log(np.clip(given, _SMALLEST, 1 - _SMALLEST))
+    return losses
 
 
 def f1_scores(predicted: Ints, code: Ints, classes: int) -> tuple[Floats, Floats, Floats]:

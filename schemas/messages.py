@@ -94,34 +94,8 @@ class TaskScore(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     probabilities: dict[str, float] | None = None
 
 
-class Score(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The answers about one customer after one record.
-
-    Attributes:
-        score_id: topic-partition-offset of the record; of a tick, also the customer. The same in every repeat.
-        kind: the kind of the record that was scored.
-        transaction_id: of a transaction.
-        customer_id: whom it is about.
-        time: event time in ms since 1970.
-        bundle: first 16 digits of the bundle's sha256.
-        layout: hash of the state layout.
-        late: whether a newer event of the customer had come before.
-        tasks: the answers by task.
-    """
-
-    score_id: str
-    kind: Literal["transaction", "customer", "tick"]
-    customer_id: str
-    time: int
-    bundle: str
-    layout: str
-    late: bool
-    tasks: dict[str, TaskScore]
-    transaction_id: str | None = None
-
-
 class AlertReason(msgspec.Struct, frozen=True, kw_only=True):
-    """What contributed to the score that an alert's rule looked at.
+    """What contributed to a score: to that which an alert's rule looked at, or to any.
 
     Attributes:
         feature: its name; of a category without the class.
@@ -135,6 +109,35 @@ class AlertReason(msgspec.Struct, frozen=True, kw_only=True):
     value: float | str | None
     contribution: float
     text: str
+
+
+class Score(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The answers about one customer after one record.
+
+    Attributes:
+        score_id: topic-partition-offset of the record; of a tick, also the customer. The same in every repeat.
+        kind: the kind of the record that was scored.
+        transaction_id: of a transaction.
+        customer_id: whom it is about.
+        time: event time in ms since 1970.
+        bundle: first 16 digits of the bundle's sha256.
+        layout: hash of the state layout.
+        late: whether a newer event of the customer had come before.
+        tasks: the answers by task.
+        reasons: where the spec wants them, what moved each answer most away from that for an average customer, the
+            largest contribution first, whatever its sign; of several classes, towards the chosen one.
+    """
+
+    score_id: str
+    kind: Literal["transaction", "customer", "tick"]
+    customer_id: str
+    time: int
+    bundle: str
+    layout: str
+    late: bool
+    tasks: dict[str, TaskScore]
+    transaction_id: str | None = None
+    reasons: dict[str, tuple[AlertReason, ...]] = {}
 
 
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from schemas.messages import TaskScore
+from schemas.messages import AlertReason, TaskScore
 
 StageName = Literal["new", "growing", "steady", "at_risk", "lapsed", "won_back"]
 StageRule = Literal[
@@ -147,6 +147,8 @@ class Answer(_Part, frozen=True):
         outcome: what it predicts, of a rule on outcomes.
         drop: to less than which part of before spending must fall, of the rule ``spend_drop``.
         score: the answer.
+        reasons: what moved it most away from that for an average customer, the largest contribution first, whatever
+            its sign, as many as the spec's ``[reasons] top``; of several classes, towards the most probable one.
     """
 
     kind: Literal["binary", "multiclass", "value"]
@@ -155,6 +157,7 @@ class Answer(_Part, frozen=True):
     score: TaskScore
     outcome: str | None = None
     drop: float | None = None
+    reasons: tuple[AlertReason, ...] = ()
 
 
 class Product(_Part, frozen=True):

@@ -180,11 +180,13 @@ class Reasons(_Part, frozen=True):
 
     Attributes:
         top: how many of them; 0 leaves them out.
+        scores: whether scores say them too, of every task; that takes a worker about a millisecond for each score.
         language: of their texts.
         templates: texts for some features; others have built-in ones.
     """
 
     top: Annotated[int, msgspec.Meta(ge=0, le=10)] = 3
+    scores: bool = False
     language: Literal["en", "zh"] = "en"
     templates: tuple[ReasonTemplate, ...] = ()
 
@@ -228,7 +230,7 @@ class Spec(_Part, frozen=True, dict=True):
         exclude_inputs: patterns of features that the network does not see.
         attributes: facts of customers.
         rules: of alerts.
-        reasons: what alerts say of their reasons.
+        reasons: what alerts, and scores where that is wanted, say of their reasons.
         training: how samples are drawn.
     """
 

@@ -94,6 +94,9 @@ def _compute(part: Batch | Control, chunk: Chunk, scorer: Scorer) -> Computed | 
 
 def _tell(part: Computed, chunk: Chunk, emission: Emission) -> list[Rejection]:
     scores = part.encode(part.batch, part.read, part.values, chunk)
+    why = part.reasoner.of_scores(part.read, part.values)
+    if why is not None:
+        scores = encode.reasoned(scores, why)
     emission.scores.append(scores)
     if len(part.fired.item):
         emission.alerts += encode.alerts(part.fired, part.reasoner(part.read, part.fired), scores, chunk)

@@ -19,6 +19,7 @@ from stream_app.pipeline import score
 from stream_app.portrait.portrait import portrait
 from stream_app.portrait.preferences import Catalogue
 from stream_app.portrait.reading import Predict
+from stream_app.portrait.served import Served
 from stream_app.residents import Residents
 from stream_app.scorer import Scorer
 from stream_app.settings import Settings
@@ -158,7 +159,7 @@ def drawn(
     **answers: float | tuple[float, ...],
 ) -> Portrait:
     """Return the portrait of customer c after these records, as of a day."""
-    return portrait("c", row_of(bundle, records), at(day), bundle, answering(bundle, **answers), products)
+    return portrait("c", row_of(bundle, records), at(day), Served(bundle, answering(bundle, **answers)), products)
 
 
 async def filled(bundle: Bundle, log: Log, partitions: int) -> MemoryStores:

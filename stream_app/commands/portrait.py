@@ -53,11 +53,12 @@ def run(args: argparse.Namespace) -> int:
     from stream_app.portrait.words import words
 
     logging.getLogger("stream_app").addHandler(logging.NullHandler())  # what it would say, the refusal says
-    found = _portrait(args, settings.from_args(args))
+    spoken = args.language or language(os.environ)
+    found = _portrait(args, settings.from_args(args), spoken)
     if args.json:
         print(codec.encode(found).decode())
     else:
-        print(*words(found, args.language or language(os.environ)), sep="\n")
+        print(*words(found, spoken), sep="\n")
     return 0
 
 
@@ -67,7 +68,7 @@ def language(environment: "os._Environ[str] | dict[str, str]") -> "Language":
     return "zh" if chosen.lower().startswith("zh") else "en"
 
 
-def _portrait(args: argparse.Namespace, given: settings.Settings) -> "Portrait":
+def _portrait(args: argparse.Namespace, given: settings.Settings, spoken: "Language") -> "Portrait":
     from schemas.errors import InputError
     from stream_app.commands.forget import checked
     from stream_app.commands.shelf import shelf_of
@@ -79,9 +80,10 @@ def _portrait(args: argparse.Namespace, given: settings.Settings) -> "Portrait":
     at_ms = parse_time(args.at, "--at") if args.at else None
     shelf, products = shelf_of(given), _catalogue(args)
     if args.log:
-        return sources.from_log(open_log(args.log), shelf, customer, at_ms, products)
+        return sources.from_log(open_log(args.log), shelf, customer, at_ms, products, spoken)
     now_ms = time.time_ns() // 1_000_000
-    found = asyncio.run(sources.from_store(given, shelf, customer, now_ms if at_ms is None else at_ms, products))
+    as_of_ms = now_ms if at_ms is None else at_ms
+    found = asyncio.run(sources.from_store(given, shelf, customer, as_of_ms, products, spoken))
     if at_ms is not None and found.time != at_ms:
         message = (
             f"Expected --at not before the customer's newest transaction, which is of {told(found.time)}, found "

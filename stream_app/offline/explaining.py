@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.errors import BundleError, InputError
-from schemas.explanation import Explanation, TaskExplanation
-from stream_app.bundle import Output
+from schemas.explanation import Explanation
 from stream_app.offline.log import Log
 from stream_app.offline.replay import CHUNK, computed_chunks
 from stream_app.pipeline import Computed
 from stream_app.shelf import Shelf
-from stream_app.steps.predict import Explainer
-from stream_app.steps.reasons import DECIMALS, Reasoner
+from stream_app.steps.explained import explained
 from stream_app.steps.stages import Chunk
 
 
@@ -116,7 +114,7 @@ def _explained(part: Computed, item: int, score_id: str, shelf: Shelf, language:
     reasoner = part.reasoner if language is None else part.reasoner.speaking(language)
     row, values = part.read.features[item : item + 1], part.values[item]
     tasks = {
-        output.task: _task(output, row, values, explainer, reasoner)
+        output.task: explained(output, row, values, explainer, reasoner)
         for index, output in enumerate(bundle.manifest.outputs)
         if part.read.eligible[item, index]
     }
@@ -127,32 +125,3 @@ def _explained(part: Computed, item: int, score_id: str, shelf: Shelf, language:
         bundle=bundle.short,
         tasks=tasks,
     )
-
-
-def _task(
-    output: Output,
-    row: "np.ndarray[tuple[int, int], np.dtype[np.float32]]",
-    values: "np.ndarray[tuple[int], np.dtype[np.float64]]",
-    explainer: Explainer,
-    reasoner: Reasoner,
-) -> TaskExplanation:
-    chosen = int(values[output.start : output.start + output.width].argmax()) if output.classes else 0
-    column = output.start + chosen
-    found = explainer(row, np.array([column]))
-    contributions, reference = reasoner.grouping.summed(found.contributions)[0], float(found.reference[0])
-    both = [*reasoner.reasons(row[0], contributions, 1.0, None), *reasoner.reasons(row[0], contributions, -1.0, None)]
-    return TaskExplanation(
-        score=float(values[column]),
-        class_=output.classes[chosen] if output.classes else None,
-        answer=round(reference + float(contributions.sum()), DECIMALS),
-        reference=round(reference, DECIMALS),
-        reference_score=round(_score(output, reference), 6),
-        reasons=tuple(sorted(both, key=lambda reason: -abs(reason.contribution))),
-    )
-
-
-def _score(output: Output, answer: float) -> float:
-    """Return an answer as a score."""
-    if output.kind != "value":
-        return 1.0 / (1.0 + float(np.exp(-answer)))
-    return float(np.exp(answer) if output.learned_as == "expected" else np.expm1(max(answer, 0.0)))

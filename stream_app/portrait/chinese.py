@@ -9,6 +9,7 @@ from schemas.portrait import Answer, OpenAlert, Portrait, Preference, Stage, Sta
 from stream_app.portrait.figures import (
     age,
     count,
+    for_and_against,
     leading_types,
     likely_classes,
     local,
@@ -37,7 +38,7 @@ def sentences(portrait: Portrait) -> list[str]:
         f"生命周期阶段：{_STAGES[portrait.stage.name]}。{_RULES[portrait.stage.rule](portrait.stage)}。",
         *_standings(portrait),
         *_money(portrait),
-        *(_answer(name, portrait.tasks[name], portrait) for name in told_tasks(portrait)),
+        *(_answer(name, task, portrait) + _why(task) for name, task in told_tasks(portrait)),
         *_not_asked(portrait),
         *_preferences(portrait),
         *_facts(portrait),
@@ -114,6 +115,11 @@ def _answer(name: str, task: Answer, portrait: Portrait) -> str:
     likely = [f"{_name(label)}（{share(part)}%）" for label, part in likely_classes(score)]
     when = {"next_type": "下一笔交易", "outcome_at": ""}.get(task.label, f"未来{within}内")
     return f"{_name(name)}：{when}最可能是{_ranked(likely)}。"
+
+
+def _why(task: Answer) -> str:
+    up, down = ("；".join(texts) for texts in for_and_against(task))
+    return (f"推高因素：{up}。" if up else "") + (f"拉低因素：{down}。" if down else "")
 
 
 def _ranked(likely: list[str]) -> str:

@@ -7,6 +7,7 @@ from schemas.portrait import Answer, OpenAlert, Portrait, Preference, Stage, Sta
 from stream_app.portrait.figures import (
     age,
     count,
+    for_and_against,
     leading_types,
     likely_classes,
     local,
@@ -34,7 +35,7 @@ def sentences(portrait: Portrait) -> list[str]:
         f"{_STAGES[portrait.stage.name]}: {_RULES[portrait.stage.rule](portrait.stage)}.",
         *_standings(portrait),
         *_money(portrait),
-        *(_answer(name, portrait.tasks[name], portrait) for name in told_tasks(portrait)),
+        *(_answer(name, task, portrait) + _why(task) for name, task in told_tasks(portrait)),
         *_not_asked(portrait),
         *_preferences(portrait),
         *_facts(portrait),
@@ -119,6 +120,11 @@ def _answer(name: str, task: Answer, portrait: Portrait) -> str:
     likely = [f"{_name(label)} ({share(part)} %)" for label, part in likely_classes(score)]
     after = {"next_type": "the next transaction is ", "outcome_at": ""}.get(task.label, f"within {within} ")
     return f"{_title(name)}: {after}most likely {', then '.join(likely)}."
+
+
+def _why(task: Answer) -> str:
+    up, down = ("; ".join(texts) for texts in for_and_against(task))
+    return (f" What raises it: {up}." if up else "") + (f" What lowers it: {down}." if down else "")
 
 
 def _event(name: str, task: Answer) -> str:

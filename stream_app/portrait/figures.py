@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from schemas.messages import TaskScore
-from schemas.portrait import Portrait, Preferences, Window
+from schemas.portrait import Answer, Portrait, Preferences, Window
 from stream_app.portrait.money import of_late, recent_days
 
 MOST_TYPES: Final = 3
@@ -65,10 +65,16 @@ def leading_types(portrait: Portrait) -> list[tuple[str, float]]:
     return [(kind, amount / total) for kind, amount in amounts[:MOST_TYPES] if amount >= LEAST_SHARE * total > 0]
 
 
-def told_tasks(portrait: Portrait) -> list[str]:
+def told_tasks(portrait: Portrait) -> list[tuple[str, Answer]]:
     """Return the tasks that were asked, but for the one that the preferred products tell of."""
     told_already = portrait.preferences.task if portrait.preferences and portrait.preferences.ranking else None
-    return [name for name, task in portrait.tasks.items() if task.score.eligible and name != told_already]
+    return [(name, task) for name, task in portrait.tasks.items() if task.score.eligible and name != told_already]
+
+
+def for_and_against(task: Answer) -> tuple[list[str], list[str]]:
+    """Return what made an answer higher and what made it lower, in words."""
+    up, down = ([item.text for item in task.reasons if sign * item.contribution > 0] for sign in (1, -1))
+    return up, down
 
 
 def takes_nothing(found: Preferences) -> bool:

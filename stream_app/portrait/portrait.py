@@ -5,34 +5,32 @@ from numpy.typing import NDArray
 
 from schemas.errors import InputError
 from schemas.portrait import Answer, Portrait
-from stream_app.bundle import Bundle
 from stream_app.portrait import facts, money, standing
 from stream_app.portrait.preferences import Catalogue, preferences
-from stream_app.portrait.reading import Predict, Reading, read
+from stream_app.portrait.reading import Reading, read
+from stream_app.portrait.served import Served, Why
 from stream_app.portrait.stage import stage
 
 
-def portrait(
-    customer: str, row: NDArray[np.float32], at_ms: int, bundle: Bundle, predict: Predict, products: Catalogue = ()
-) -> Portrait:
+def portrait(customer: str, row: NDArray[np.float32], at_ms: int, served: Served, products: Catalogue = ()) -> Portrait:
     """Return the portrait of a customer.
 
     Args:
         customer: the id.
         row: float32 [row width], in the bundle's state layout; left as it is.
         at_ms: as of when, epoch ms; a row cannot go back, so it is not before its newest transaction.
-        bundle: in force.
-        predict: its network, ``stream_app.steps.predict.Predictor.of(bundle)``.
+        served: the bundle in force, with its network.
         products: the catalogue, if there is one.
 
     Raises:
         InputError: nothing is known of the customer.
     """
-    reading = read(customer, row, at_ms, bundle, predict)
+    bundle = served.bundle
+    reading = read(customer, row, at_ms, bundle, served.predict)
     if reading is None:
         message = "Expected a customer of whom something is known, found an empty row; correct the id."
         raise InputError(message)
-    tasks = answers(reading)
+    tasks = answers(reading, served.why(reading))
     turnover = money.turnover(reading)
     population = bundle.manifest.population
     return Portrait(
@@ -56,8 +54,8 @@ def portrait(
     )
 
 
-def answers(reading: Reading) -> dict[str, Answer]:
-    """Return what each task asks, and the answer."""
+def answers(reading: Reading, why: Why) -> dict[str, Answer]:
+    """Return what each task asks, and the answer with its reasons."""
     spec = reading.layout.spec
     return {
         name: Answer(
@@ -67,6 +65,7 @@ def answers(reading: Reading) -> dict[str, Answer]:
             outcome=task.outcome_name if task.label.startswith("outcome") else None,
             drop=task.drop if task.label == "spend_drop" else None,
             score=score,
+            reasons=why.get(name, ()),
         )
         for name, score in reading.score.tasks.items()
         for task in (spec.task(name),)

@@ -33,6 +33,7 @@ class Reading:
         features: float32 [feature width].
         time_ms: as of when they are: as asked, or of the newest event where that is later.
         score: what a tick as of that time would emit, under a score_id of its own.
+        values: all scores, float64 [score width].
     """
 
     layout: Layout
@@ -40,6 +41,7 @@ class Reading:
     features: NDArray[np.float32]
     time_ms: int
     score: Score
+    values: NDArray[np.float64]
 
     def __getitem__(self, feature: str) -> float:
         """Return a feature by its name."""
@@ -74,7 +76,7 @@ def read(customer: str, row: NDArray[np.float32], at_ms: int, bundle: Bundle, pr
         return None
     values = six_decimals(predict(found.features))
     message = ScoreEncoder(bundle, _PLACE, 0)(batch, found, values, _chunk()).messages.tobytes()
-    return Reading(layout, row, found.features[0], time_ms, msgspec.json.decode(message, type=Score))
+    return Reading(layout, row, found.features[0], time_ms, msgspec.json.decode(message, type=Score), values[0])
 
 
 def newest_ms(row: NDArray[np.float32], layout: Layout) -> int:

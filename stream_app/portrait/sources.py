@@ -15,6 +15,7 @@ from stream_app.offline.replay import emissions
 from stream_app.portrait.history import end_ms, history
 from stream_app.portrait.portrait import portrait
 from stream_app.portrait.preferences import Catalogue
+from stream_app.portrait.served import Served
 from stream_app.settings import Settings, variable
 from stream_app.shelf import Shelf
 from stream_app.steps.decode import Vocabulary
@@ -27,7 +28,14 @@ ANSWER_S: Final = 10.0
 """Markers that are asked for together."""
 
 
-async def from_store(settings: Settings, shelf: Shelf, customer: str, at_ms: int, products: Catalogue = ()) -> Portrait:
+async def from_store(
+    settings: Settings,
+    shelf: Shelf,
+    customer: str,
+    at_ms: int,
+    products: Catalogue = (),
+    language: str | None = None,
+) -> Portrait:
     """Return a customer's portrait from the store that the settings name, as far as workers have written it.
 
     Args:
@@ -36,6 +44,7 @@ async def from_store(settings: Settings, shelf: Shelf, customer: str, at_ms: int
         customer: the id.
         at_ms: as of when, epoch ms, but not before the customer's newest transaction.
         products: the catalogue, if there is one.
+        language: of the reasons; default: the spec's.
 
     Raises:
         InputError: there are no rows, or none of this customer.
@@ -51,10 +60,17 @@ async def from_store(settings: Settings, shelf: Shelf, customer: str, at_ms: int
         raise StoreError(stores.problem or silent) from error
     finally:
         await stores.close()
-    return portrait(customer, row, at_ms, bundle, shelf.predictor(bundle), products)
+    return portrait(customer, row, at_ms, Served.of(shelf, bundle, language), products)
 
 
-def from_log(log: Log, shelf: Shelf, customer: str, at_ms: int | None = None, products: Catalogue = ()) -> Portrait:
+def from_log(
+    log: Log,
+    shelf: Shelf,
+    customer: str,
+    at_ms: int | None = None,
+    products: Catalogue = (),
+    language: str | None = None,
+) -> Portrait:
     """Return a customer's portrait from a log, replayed up to a time.
 
     Args:
@@ -63,6 +79,7 @@ def from_log(log: Log, shelf: Shelf, customer: str, at_ms: int | None = None, pr
         customer: the id.
         at_ms: as of when, epoch ms; None for the latest event of the log, or where it stops telling of the customer.
         products: the catalogue, if there is one.
+        language: of the reasons; default: the spec's.
 
     Raises:
         InputError: nothing is known of the customer then, or the log cannot be used.
@@ -79,7 +96,7 @@ def from_log(log: Log, shelf: Shelf, customer: str, at_ms: int | None = None, pr
         raise InputError(message)
     scorer = ends[0][2]
     row = scorer.residents.matrix[scorer.residents.places([name])[0]]
-    return portrait(customer, row, time_ms, scorer.bundle, shelf.predictor(scorer.bundle), products)
+    return portrait(customer, row, time_ms, Served.of(shelf, scorer.bundle, language), products)
 
 
 async def kept(stores: Stores, settings: Settings, shelf: Shelf, customer: str) -> tuple[NDArray[np.float32], Bundle]:

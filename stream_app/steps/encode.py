@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -157,6 +157,17 @@ class ScoreEncoder:
             program.choice(TASKS + 2 * t + 1, [f',"band":"{_inside(name)}"' for name in bands])
         program.end_skip(asked)
         program.literal("}")
+
+
+def reasoned(scores: Scores, why: Sequence[dict[str, tuple[AlertReason, ...]]]) -> Scores:
+    """Return scores whose messages also tell their reasons, those of each score by task."""
+    content, starts = scores.messages.tobytes(), scores.starts.tolist()
+    told = [
+        content[start : end - 1] + b',"reasons":' + codec.encode(reasons) + b"}" if reasons else content[start:end]
+        for start, end, reasons in zip(starts, starts[1:], why, strict=False)
+    ]
+    ends = np.cumsum([0, *(len(message) for message in told)], dtype=np.int64)
+    return replace(scores, messages=np.frombuffer(b"".join(told), np.uint8), starts=ends)
 
 
 def score_id(scores: Scores, item: int, chunk: Chunk) -> str:

@@ -1,4 +1,4 @@
-"""Reasons of alerts: what contributed most to the score that a rule looked at, feature by feature.
+"""Reasons of alerts and scores: what contributed most to the answer, feature by feature.
 
 Columns that say one thing together (the classes of a category, a number and whether it is known, the two halves of a
 time of day) are one feature here. The network's contributions (``training.reasons``) are summed over them.
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.messages import AlertReason
-from stream_app.bundle import Bundle
+from stream_app.bundle import Bundle, Output
 from stream_app.kernel.layout import Layout
 from stream_app.steps.alerts import Rules
 from stream_app.steps.phrases import Phrases
@@ -73,25 +73,33 @@ class Grouping:
         return None if column < 0 else round(float(row[column]), _VALUE_DECIMALS)
 
 
+def chosen(output: Output, values: NDArray[np.float64]) -> Whole:
+    """Return which of a task's classes is the most probable one, int64 [n], of scores [n, score width]; else 0."""
+    if not output.classes:
+        return np.zeros(len(values), np.int64)
+    found: Whole = values[:, output.start : output.start + output.width].argmax(axis=1)
+    return found
+
+
 class Reasoner:
-    """Finds the reasons of a bundle's alerts."""
+    """Finds the reasons of a bundle's alerts and scores."""
 
     def __init__(self, bundle: Bundle, explainer: Explainer | None) -> None:
-        """Take a bundle and what explains its network; without that no alert has reasons."""
-        self.bundle, self._explainer, self._rules = bundle, explainer, Rules.of(bundle)
+        """Take a bundle and what explains its network; without that nothing has reasons."""
+        self.bundle, self.explainer, self._rules = bundle, explainer, Rules.of(bundle)
 
     def __call__(self, read: Read, fired: Fired) -> Why:
         """Return the reasons of alerts; none of those on a feature, which is its own reason."""
         why: Why = [()] * len(fired.item)
         columns = self._rules.score_column[fired.rule]
         asked = np.flatnonzero(columns >= 0)
-        if self._explainer is None or not self._top or not len(asked):
+        if self.explainer is None or not self.top or not len(asked):
             return why
         rows = read.features[fired.item[asked]]
-        found = self.grouping.summed(self._explainer(rows, columns[asked]).contributions)
+        found = self.grouping.summed(self.explainer(rows, columns[asked]).contributions)
         signs = self._rules.bounds[fired.rule[asked], 0]
         for place, at in enumerate(asked.tolist()):
-            why[at] = self.reasons(rows[place], found[place], float(signs[place]), self._top)
+            why[at] = self.reasons(rows[place], found[place], float(signs[place]), self.top)
         return why
 
     def reasons(
@@ -109,12 +117,38 @@ class Reasoner:
         order = np.argsort(-sign * rounded, kind="stable")[:top]
         return tuple(self._reason(int(at), row, float(rounded[at])) for at in order if sign * rounded[at] > 0.0)
 
+    def largest(
+        self, row: NDArray[np.float32], contributions: NDArray[np.float64], top: int | None = None
+    ) -> tuple[AlertReason, ...]:
+        """Return what contributed most, whatever its sign; arguments as of ``reasons``."""
+        both = [*self.reasons(row, contributions, 1.0), *self.reasons(row, contributions, -1.0)]
+        return tuple(sorted(both, key=lambda reason: -abs(reason.contribution))[:top])
+
+    def of_scores(self, read: Read, values: NDArray[np.float64]) -> list[dict[str, tuple[AlertReason, ...]]] | None:
+        """Return the reasons of all answers of n scores, by task; None where scores do not tell them.
+
+        Args:
+            read: what was read of n rows.
+            values: float64 [n, score width].
+        """
+        if self.explainer is None or not self.top or not self.bundle.spec.reasons.scores:
+            return None
+        why: list[dict[str, tuple[AlertReason, ...]]] = [{} for _ in values]
+        for index, output in enumerate(self.bundle.manifest.outputs):
+            asked = np.flatnonzero(read.eligible[:, index])
+            columns, rows = output.start + chosen(output, values[asked]), read.features[asked]
+            found = self.grouping.summed(self.explainer(rows, columns).contributions)
+            for place, at in enumerate(asked.tolist()):
+                why[at][output.task] = self.largest(rows[place], found[place], self.top)
+        return why
+
     def _reason(self, feature: int, row: NDArray[np.float32], contribution: float) -> AlertReason:
         name, value = self.grouping.names[feature], self.grouping.value(feature, row)
         return AlertReason(feature=name, value=value, contribution=contribution, text=self._phrases(name, value))
 
     @property
-    def _top(self) -> int:
+    def top(self) -> int:
+        """Return how many reasons are told."""
         return self.bundle.spec.reasons.top
 
     @cached_property
@@ -131,4 +165,4 @@ class Reasoner:
         spec = self.bundle.spec
         reasons = msgspec.structs.replace(spec.reasons, language=language)
         spoken = msgspec.structs.replace(self.bundle.manifest, spec=msgspec.structs.replace(spec, reasons=reasons))
-        return Reasoner(replace(self.bundle, manifest=spoken), self._explainer)
+        return Reasoner(replace(self.bundle, manifest=spoken), self.explainer)

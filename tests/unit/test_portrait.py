@@ -19,6 +19,7 @@ from stream_app.bundle import MANIFEST, Bundle, load
 from stream_app.pipeline import score
 from stream_app.portrait.portrait import portrait
 from stream_app.portrait.preferences import read_catalogue
+from stream_app.portrait.served import Served
 from stream_app.portrait.standing import compared
 from stream_app.residents import Residents
 from stream_app.scorer import Scorer
@@ -86,7 +87,7 @@ def test_the_row_stays_as_it_is_and_the_same_row_gives_the_same_bytes(bank: Bund
         row = scorer.residents.matrix[scorer.residents.places([name])[0]].copy()
         row.setflags(write=False)
         before = row.tobytes()
-        found = [codec.encode(portrait(name.decode(), row, at(3), bank, predict)) for _ in range(2)]
+        found = [codec.encode(portrait(name.decode(), row, at(3), Served(bank, predict))) for _ in range(2)]
         assert row.tobytes() == before
         assert found[0] == found[1]
 
@@ -115,7 +116,7 @@ def test_the_answers_are_those_of_a_tick_as_of_the_same_time(bank: Bundle, after
     expected = ticked(bank, scorer, names, time_ms)
     assert len(expected) > 30
     for name, tasks in expected.items():
-        found = portrait(name.decode(), rows[name], time_ms, bank, predict)
+        found = portrait(name.decode(), rows[name], time_ms, Served(bank, predict))
         assert {task: msgspec.to_builtins(answer.score) for task, answer in found.tasks.items()} == tasks
 
 
@@ -125,7 +126,7 @@ def test_a_wrong_time_or_a_later_row_would_be_noticed(bank: Bundle) -> None:
     expected = ticked(bank, scorer, names, at(40))
     name = next(iter(expected))
     row = scorer.residents.matrix[scorer.residents.places([name])[0]]
-    found = portrait(name.decode(), row, at(80), bank, predict)
+    found = portrait(name.decode(), row, at(80), Served(bank, predict))
     assert {task: msgspec.to_builtins(answer.score) for task, answer in found.tasks.items()} != expected[name]
 
 
@@ -142,7 +143,7 @@ def test_the_newest_transaction_is_told_in_the_time_of_the_log_whatever_the_loca
 
 def test_of_an_empty_row_there_is_no_portrait() -> None:
     with pytest.raises(InputError, match="Expected a customer of whom something is known, found an empty row"):
-        portrait("c", np.zeros(FULL.rolling.layout.row_width, np.float32), at(0), FULL, answering(FULL))
+        portrait("c", np.zeros(FULL.rolling.layout.row_width, np.float32), at(0), Served(FULL, answering(FULL)))
     forgotten = [*LIFE, {"kind": "forget", "customer_id": "c"}]
     with pytest.raises(InputError):
         drawn(FULL, forgotten, 40)
@@ -154,7 +155,7 @@ def test_a_portrait_is_what_its_schema_says(bank: Bundle) -> None:
     for name in scorer.residents.customers:
         row = scorer.residents.matrix[scorer.residents.places([name])[0]]
         if row.any():
-            found = portrait(name.decode(), row, at(9), bank, predict, CATALOGUE)
+            found = portrait(name.decode(), row, at(9), Served(bank, predict), CATALOGUE)
             jsonschema.validate(json.loads(codec.encode(found)), schema)
             assert msgspec.json.decode(codec.encode(found), type=Portrait) == found
 
@@ -341,4 +342,4 @@ def test_a_rule_that_has_fired_is_open_until_it_is_armed_again() -> None:
 def test_a_portrait_fires_nothing() -> None:
     row: Row = row_of(FULL, LIFE)
     likely = answering(FULL, value=2e9)
-    assert [portrait("c", row, at(31), FULL, likely).alerts for _ in range(2)] == [(), ()]
+    assert [portrait("c", row, at(31), Served(FULL, likely)).alerts for _ in range(2)] == [(), ()]

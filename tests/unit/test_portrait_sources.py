@@ -20,10 +20,10 @@ from stream_app.offline.replay import emissions
 from stream_app.portrait import history as histories
 from stream_app.portrait.history import end_ms, history
 from stream_app.portrait.portrait import portrait
+from stream_app.portrait.served import Served
 from stream_app.portrait.sources import from_log, from_store, kept
 from stream_app.shelf import Shelf
 from stream_app.steps.decode import Vocabulary
-from stream_app.steps.predict import Predictor
 from stream_app.store.memory import MemoryStores
 from stream_app.store.port import Marker, StoreError
 from stream_app.store.slices import slice_of
@@ -160,7 +160,7 @@ def test_a_portrait_from_a_log_is_that_of_the_replayed_row(bundle: Bundle) -> No
     rows = rows_in(log, shelf)
     for name in ("c-1", "c-2", "c-7"):
         content, _ = rows[name]
-        expected = portrait(name, np.frombuffer(content, np.float32), end, bundle, Predictor.of(bundle))
+        expected = portrait(name, np.frombuffer(content, np.float32), end, Served.of(Shelf(bundle), bundle))
         assert from_log(log, shelf, name) == expected
         assert from_log(log, shelf, name, end + DAY_MS) != expected
 

@@ -169,7 +169,7 @@ async def _portrait(plan: Plan, settings: Settings, bundle: Bundle, rehearsal: R
     catalogue = plan.data / PRODUCTS
     products = read_catalogue(catalogue) if catalogue.is_file() else ()
     for role in rehearsal.cast.roles[-1:]:
-        return words(await from_store(settings, Shelf(bundle), role.customer, rehearsal.last_ms, products), "en")
+        return words(await from_store(settings, Shelf(bundle), role.customer, rehearsal.last_ms, products, "en"), "en")
     return []
 
 

@@ -25,7 +25,7 @@ MONTH = "month"
 """The period of what recurs on a day of month."""
 HOUR_TILES, DAY_TILES = 24, 30
 """Most hours and days that a window may span."""
-OF_TYPES = ("inactive", "spend_drop", "outflow", "next_type", "top_type")
+OF_TYPES = ("inactive", "activated", "spend_drop", "outflow", "next_type", "top_type")
 """Label rules that look at transactions, of some types or of all that customers initiate."""
 TYPE_CLASSES = ("next_type", "top_type")
 """Label rules whose classes are those types."""
@@ -82,6 +82,8 @@ class Task(_Part, frozen=True):
     What each label rule tells of the window of ``horizon_days`` after a row, and the kinds of tasks that take it:
 
         inactive        binary: whether the customer does nothing
+        activated       binary: whether a new customer does something at least ``events`` times; the row is the
+                        customer's first ``customer`` record
         spend_drop      binary: whether less than the share ``drop`` of the outflow of the same time before leaves
         outflow         value: what leaves the customer
         next_type       multiclass: the type of the next transaction
@@ -107,6 +109,7 @@ class Task(_Part, frozen=True):
         rows: the kinds of rows that are labelled.
         min_history_days: rows nearer to the customer's first transaction have no label.
         drop: see ``spend_drop``.
+        events: see ``activated``.
         by_day: the row is the end of a customer's day, and ``next_type`` the largest transaction of the next one.
         outcome: the outcomes' name in the outcomes table, where it is not the task's.
         classes: of outcomes.
@@ -120,6 +123,7 @@ class Task(_Part, frozen=True):
     kind: Literal["binary", "multiclass", "value"]
     label: Literal[
         "inactive",
+        "activated",
         "spend_drop",
         "outcome_within",
         "outcome_next",
@@ -133,9 +137,10 @@ class Task(_Part, frozen=True):
     estimate: Literal["typical", "expected"] = "typical"
     eligible: tuple[Condition, ...] = ()
     bands: tuple[Band, ...] = ()
-    rows: tuple[Literal["event", "tick"], ...] = ("event", "tick")
+    rows: tuple[Literal["event", "tick", "record"], ...] = ("event", "tick")
     min_history_days: Annotated[float, msgspec.Meta(ge=0, le=3650)] = 0.0
     drop: Share = 0.5
+    events: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 3
     by_day: bool = False
     outcome: str | None = None
     classes: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...] = ()

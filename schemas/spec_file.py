@@ -57,9 +57,19 @@ def load(path: Path) -> Spec:
     return parse(text, str(path))
 
 
-def bank_text() -> str:
-    """Return the text of the built-in spec of a bank."""
-    return resources.files("schemas").joinpath("bank.toml").read_text(encoding="utf-8")
+def bank_text(*, activation: bool = False) -> str:
+    """Return the text of the built-in spec of a bank.
+
+    Args:
+        activation: whether ``customer`` records are scored, and asked if a new customer will become active.
+    """
+    folder = resources.files("schemas")
+    text = folder.joinpath("bank.toml").read_text(encoding="utf-8")
+    if not activation:
+        return text
+    task = folder.joinpath("activation.toml").read_text(encoding="utf-8")
+    text = text.replace("[[tasks]]", "score_on_customer = true\n\n[[tasks]]", 1)
+    return text.replace("[[rules]]", f"{task}\n[[rules]]", 1)
 
 
 def bank() -> Spec:
@@ -91,6 +101,7 @@ def problems(spec: Spec) -> Iterator[str]:
     for task in spec.tasks:
         yield from _task_problems(task)
         yield from _counted_problems(spec, task)
+        yield from _record_problems(spec, task)
     yield from _told_problems(spec)
 
 
@@ -155,7 +166,7 @@ def _template_problems(template: ReasonTemplate) -> Iterator[str]:
 
 
 _LABELS = {
-    "binary": {"inactive", "spend_drop", "outcome_within", "outcome_next", "outcome_at"},
+    "binary": {"inactive", "activated", "spend_drop", "outcome_within", "outcome_next", "outcome_at"},
     "multiclass": {"outcome_within", "outcome_next", "outcome_at", "next_type", "top_type"},
     "value": {"outcome_within", "outcome_next", "outcome_at", "outflow"},
 }
@@ -166,7 +177,7 @@ def _task_problems(task: Task) -> Iterator[str]:
     yield from _class_problems(task, where)
     yield from _band_problems(task, where)
     if not task.rows:
-        yield f'{where} without rows; list "event", "tick" or both'
+        yield f'{where} without rows; list "event", "tick" or both, or "record" for the label "activated"'
     for condition in task.eligible:
         if condition.at_least is None and condition.at_most is None:
             yield f"{where} with a condition on {condition.feature!r} without a bound; add at_least or at_most"
@@ -202,6 +213,16 @@ def _counted_problems(spec: Spec, task: Task) -> Iterator[str]:
         yield f"{where} with type {name!r} twice; list each once"
     if task.label in TYPE_CLASSES and len(task.types) == 1:
         yield f"{where} with one type, which leaves no choice; list more, or none to take all"
+
+
+def _record_problems(spec: Spec, task: Task) -> Iterator[str]:
+    where, activated = f"task {task.name!r}", task.label == "activated"
+    if ("record" in task.rows) != activated or (activated and set(task.rows) != {"record"}):
+        yield f'{where} with label {task.label!r} and rows {list(task.rows)}; "activated" takes rows = ["record"] only'
+    if activated and not spec.score_on_customer:
+        yield f"{where}, which customer records ask, while they are not scored; add score_on_customer = true"
+    if activated and task.min_history_days:
+        yield f"{where} with min_history_days, which a first record never has; remove it"
 
 
 def _band_problems(task: Task, where: str) -> Iterator[str]:

@@ -116,6 +116,11 @@ def _inactive(question: Question) -> Answer:
     return Answer((question.end == question.first).astype(np.float64), _everywhere(question))
 
 
+def _activated(question: Question) -> Answer:
+    enough = question.end - question.first >= question.task.events
+    return Answer(enough.astype(np.float64), _everywhere(question))
+
+
 def _outflow(question: Question) -> Answer:
     spent = window_sums(question.own.spent, question.first, question.end)
     return Answer(np.log1p(spent), _everywhere(question))
@@ -246,6 +251,7 @@ def _everywhere(question: Question) -> Flags:
 
 RULES: Final[dict[str, Callable[[Question], Answer]]] = {
     "inactive": _inactive,
+    "activated": _activated,
     "spend_drop": _spend_drop,
     "outcome_within": _outcome_within,
     "outcome_next": _outcome_next,

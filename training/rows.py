@@ -17,7 +17,11 @@ TICK: Final = 1
 """At a cut: what happened strictly before it."""
 OUTCOME: Final = 2
 """A tick at the time of an outcome: what happened before it, and the customer records of that very time."""
-ROW_KINDS: Final = {"event": (EVENT,), "tick": (TICK, OUTCOME)}
+RECORD: Final = 3
+"""A customer's first record: that record, and what happened before it."""
+ROW_KINDS: Final = {"event": (EVENT,), "tick": (TICK, OUTCOME), "record": (RECORD,)}
+_OF_KIND: Final = {"outcome_at": OUTCOME, "activated": RECORD}
+"""Label rules that have a kind of rows to themselves."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Rows:
     Attributes:
         customer: int64 [n].
         time_ms: int64 [n].
-        kind: int8 [n], EVENT, TICK or OUTCOME.
+        kind: int8 [n], EVENT, TICK, OUTCOME or RECORD.
         after: int64 [n], the index of the first transaction of the log that the features must not know; those of the
             same customer from there on are the future.
     """
@@ -47,7 +51,12 @@ class Rows:
 
 def choose(log: Log, spec: Spec, seed: int) -> Rows:
     """Return the rows that a task can have a label for, event rows first: a seeded sample of them, and all ticks."""
-    parts = (_sampled(_events(log), log, spec, seed), _answerable(_cuts(log, spec), log, spec), _at_outcomes(log, spec))
+    parts = (
+        _sampled(_events(log), log, spec, seed),
+        _answerable(_cuts(log, spec), log, spec),
+        _at_outcomes(log, spec),
+        _answerable(_first_records(log), log, spec),
+    )
     columns = ([getattr(part, name) for part in parts] for name in ("customer", "time_ms", "kind", "after"))
     return Rows(*(np.concatenate(column) for column in columns))
 
@@ -133,7 +142,7 @@ def cut_times(start_ms: int, end_ms: int, spec: Spec) -> Ints:
 
 
 def _fits(task: Task, kind: int) -> bool:
-    return (kind == OUTCOME) == (task.label == "outcome_at")
+    return all((kind == own) == (task.label == label) for label, own in _OF_KIND.items())
 
 
 def _answerable(rows: Rows, log: Log, spec: Spec) -> Rows:
@@ -189,6 +198,14 @@ def _at_outcomes(log: Log, spec: Spec) -> Rows:
     places = np.unique(np.column_stack([log.outcomes.customer[keep], log.outcomes.time_ms[keep]]), axis=0)
     rows = _ticks(log, places[:, 0], places[:, 1], OUTCOME)
     return _answerable(rows, log, spec)
+
+
+def _first_records(log: Log) -> Rows:
+    """Return the first record of each customer; what came of one before the log begins is not known."""
+    first = _first_record_ms(log)
+    begin = log.first_event_ms.min(initial=np.iinfo(np.int64).max)
+    customer = np.flatnonzero((first >= begin) & (first < log.observed_until))
+    return _ticks(log, customer, first[customer], RECORD)
 
 
 def _ticks(log: Log, customer: Ints, time_ms: Ints, kind: int) -> Rows:

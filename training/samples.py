@@ -15,14 +15,14 @@ from stream_app.kernel.rolling import Rolling
 from training.arrays import Flags, Ints, Singles
 from training.labels import Labels, label
 from training.log import Log
-from training.rows import EVENT, OUTCOME, Rows, choose
+from training.rows import EVENT, TICK, Rows, choose
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK: Final = 16_384
 """Items that go through the kernel at once: bounds the memory of the features in between."""
-_TICK, _RECORD, _OUTCOME, _TRANSACTION = range(4)
+_TICK, _RECORD, _AFTER_RECORD, _TRANSACTION = range(4)
 """The order of what happens at one time."""
 
 
@@ -82,7 +82,8 @@ def load(
 
         customer_id      whose it is
         time             when, in UTC
-        kind             "event": right after a transaction; "tick": at a cut in time, or at the time of an outcome
+        kind             "event": right after a transaction; "tick": at a cut in time, or at the time of an outcome;
+                         "record": at a customer's first record
         split.side       "train", "validation", "calibration" or "test"; NaN where it has no label to learn or test by
         <feature>        float32, by its name; all of them, also those that the network may not see
         <task>.label     1.0 or 0.0, a class (categorical), or an amount; NaN where there is none, or where a split by
@@ -163,7 +164,7 @@ class _Items:
         moved, known = log.transactions, log.records
         read_after = np.full(len(moved.kind), -1)
         read_after[rows.after[events] - 1] = events
-        tick_rank = np.where(rows.kind[ticks] == OUTCOME, _OUTCOME, _TICK)
+        tick_rank = np.where(rows.kind[ticks] == TICK, _TICK, _AFTER_RECORD)
         size = [len(moved.customer), len(known.customer), len(ticks)]
         op = np.repeat([kernel.TRANSACTION, kernel.CUSTOMER, kernel.TICK], size)
         customer = np.concatenate([moved.customer, known.customer, rows.customer[ticks]])

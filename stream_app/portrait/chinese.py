@@ -130,6 +130,8 @@ def _event(name: str, task: Answer) -> str:
     within = _age(task.horizon_days)
     if task.label == "inactive":
         return f"未来{within}内没有主动交易"
+    if task.label == "activated":
+        return f"建档后{within}内开始活跃"
     if task.label == "spend_drop":
         return f"未来{within}的支出降到此前的 {share(task.drop or 0.0)}% 以下"
     outcome = "发生" if task.outcome in {None, name} else f"发生{_name(task.outcome or '')}"

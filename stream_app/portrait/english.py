@@ -131,6 +131,8 @@ def _event(name: str, task: Answer) -> str:
     within = _age(task.horizon_days)
     if task.label == "inactive":
         return f"stay silent for the next {within}"
+    if task.label == "activated":
+        return f"become active within {within} of the first record"
     if task.label == "spend_drop":
         return f"spend in the next {within} less than {share(task.drop or 0.0)} % of what it was before"
     outcome = "happen" if task.outcome in {None, name} else f"end in {_name(task.outcome or '')}"

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas import spec_file
 from schemas.errors import InputError
 from schemas.spec import Spec, Task
-from tests.logs import at, log_of, spec_of
+from tests.logs import HEAD, at, log_of, spec_of
 from training.arrays import DAY_MS
 from training.labels import RULES, label
 from training.log import Log
-from training.rows import EVENT, OUTCOME, TICK, Rows
+from training.rows import EVENT, OUTCOME, RECORD, TICK, Rows
 
 NAMES = {"inactive": "binary", "spend_drop": "binary", "next_type": "multiclass", "top_type": "multiclass",
          "outflow": "value"}  # fmt: skip
@@ -22,6 +23,12 @@ NAMES = {"inactive": "binary", "spend_drop": "binary", "next_type": "multiclass"
 
 def task(rule: str, kind: str | None = None, more: str = "") -> str:
     return f'[[tasks]]\nname = "t"\nkind = "{kind or NAMES[rule]}"\nlabel = "{rule}"\nhorizon_days = 10\n{more}'
+
+
+def activated(more: str = "") -> Spec:
+    """Return a spec that asks who becomes active: two own events within 10 days of the first record."""
+    asked = task("activated", "binary", f'rows = ["record"]\nevents = 2\n{more}')
+    return spec_file.parse(f"{HEAD}\nscore_on_customer = true\n{asked}", "a test")
 
 
 def tick(log: Log, day: float, customer: int = 0, kind: int = TICK) -> Rows:
@@ -55,6 +62,19 @@ def test_an_event_at_the_cut_is_the_future_and_one_at_the_end_of_the_horizon_is_
 
     assert answer(log, spec, tick(log, 20)) == 0.0
     assert answer(log, spec, tick(log, 10)) == 1.0
+
+
+def test_activated_says_whether_enough_own_events_follow_the_first_record() -> None:
+    spec = activated()
+    late = [(0, 2, "shop", -5.0), (0, 3, "fee", -1.0), (0, 11, "shop", -5.0)]
+    soon = [(0, 2, "shop", -5.0), (0, 10.9, "salary", 5.0)]
+
+    for moved, expected in ((late, 0.0), (soon, 1.0), (soon[:1], 0.0)):
+        log = log_of(spec, moved)
+        assert answer(log, spec, tick(log, 1, kind=RECORD)) == expected
+        assert answer(log, spec, tick(log, 1)) is None, "no other row is asked"
+    short = log_of(spec, soon, until=(10.9,))
+    assert answer(short, spec, tick(short, 1, kind=RECORD)) is None
 
 
 def test_what_the_bank_does_is_no_activity() -> None:
@@ -346,6 +366,8 @@ events = st.lists(
 outcomes = st.lists(st.tuples(st.integers(0, 1), days, st.just("t"), st.sampled_from(["0", "1"])), max_size=8)
 SPECS = [
     spec_of(task("inactive", more="min_history_days = 2")),
+    activated(),
+    activated('types = ["shop"]'),
     spec_of(task("spend_drop")),
     spec_of(task("outflow")),
     spec_of(task("next_type")),
@@ -393,7 +415,7 @@ def test_every_rule_is_tried() -> None:
 
 def all_rows(log: Log, cuts: list[float]) -> Rows:
     parts = [event(log, index) for index in range(len(log.transactions.kind))]
-    parts += [tick(log, cut, customer, kind) for cut in cuts for customer in (0, 1) for kind in (TICK, OUTCOME)]
+    parts += [tick(log, cut, customer, kind) for cut in cuts for customer in (0, 1) for kind in (TICK, OUTCOME, RECORD)]
     columns = ([getattr(part, name) for part in parts] for name in ("customer", "time_ms", "kind", "after"))
     return Rows(*(np.concatenate(column) for column in columns))
 
@@ -405,7 +427,7 @@ def slow_label(log: Log, spec: Spec, rows: Rows, index: int) -> float | None:  #
     end = time + round(asked.horizon_days * DAY_MS)
     seen = int(log.observed_until[customer])
     at_once = asked.settled == "when_told"
-    if (kind == OUTCOME) != (asked.label == "outcome_at"):
+    if (kind == OUTCOME) != (asked.label == "outcome_at") or (kind == RECORD) != (asked.label == "activated"):
         return None
     if asked.label != "outcome_at" and (time >= seen if at_once else end > seen):
         return None
@@ -428,8 +450,8 @@ def slow_label(log: Log, spec: Spec, rows: Rows, index: int) -> float | None:  #
     future = [item for item in own if item[3] >= rows.after[index] and item[0] < end]
     if asked.label.startswith("outcome"):
         return slow_outcome(log, asked, spec, (customer, time, end, kind))
-    if asked.label == "inactive":
-        return float(not future)
+    if asked.label in {"inactive", "activated"}:
+        return float(len(future) >= asked.events if asked.label == "activated" else not future)
     if asked.label != "next_type":
         return slow_spending(asked, types, future, [item for item in past if item[0] >= time - (end - time)])
     if asked.by_day:

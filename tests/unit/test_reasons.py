@@ -1,5 +1,6 @@
 """Reasons: contributions add up, are the gradient's, and reach the alerts in words, the same in every batch."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -165,6 +166,25 @@ def test_an_exported_explanation_is_proven_and_another_one_refused(scorer: Score
     other = replace(scorer, shared=((kernel * np.float32(1.01), bias), *rest))
     with pytest.raises(TrainingError, match="found a difference of"):
         prove_reasons(model, Reasons(other), features, scorer.outputs)
+
+
+def test_a_few_rows_may_fall_on_the_other_side_of_a_bend(scorer: Scorer, features: Singles) -> None:
+    width = width_of(scorer)
+    model, explains = reasons_to_onnx(Reasons(scorer), features.shape[1], width), Reasons(scorer)
+
+    def bent(rows: int, by: float) -> Callable[[Singles, Singles], Singles]:
+        def trained(given: Singles, asked: Singles) -> Singles:
+            found = np.asarray(explains(given, asked)).copy()
+            found[:rows, :-1] *= 1.0 + by
+            return found
+
+        return trained
+
+    told = prove_reasons(model, bent(2, 0.01), features, scorer.outputs)
+    assert told["largest_difference"] > told["tolerance"]
+    for rows, by in ((8, 0.01), (2, 1.0), (1, np.nan)):
+        with pytest.raises(TrainingError, match="found a difference of"):
+            prove_reasons(model, bent(rows, by), features, scorer.outputs)
 
 
 def test_columns_of_one_thing_are_summed(layout: Layout) -> None:

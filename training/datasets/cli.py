@@ -92,6 +92,7 @@ def _add_simulate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--customers", type=_whole(1), default=5000, help="how many customers (default 5000)")
     parser.add_argument("--months", type=_whole(3), default=24, help="length of the log (default 24)")
     parser.add_argument("--difficulty", type=_positive, default=1.0, help="above 1 blurs the signs (default 1)")
+    parser.add_argument("--activation", action="store_true", help="ask, too, if new customers will become active")
     parser.set_defaults(run=_run, made_from="simulate")
 
 

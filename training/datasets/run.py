@@ -53,7 +53,7 @@ def _data_set(args: argparse.Namespace) -> DataSet:
         return Berka(args.source)
     from training.datasets.simulator import BankSimulator  # noqa: PLC0415  (needed here only)
 
-    simulator: DataSet = BankSimulator(args.seed, args.customers, args.months, args.difficulty)
+    simulator: DataSet = BankSimulator(args.seed, args.customers, args.months, args.difficulty, args.activation)
     return simulator
 
 

@@ -24,7 +24,7 @@ LONGEST: Final = 100
 _SHORTEST: Final = 56
 """Columns that are used, however narrow it is."""
 _MEASURES: Final = {"roc_auc": "ROC AUC", "log_loss": "log loss", "spearman": "Spearman", "gini": "Gini"}
-_ROWS: Final = ("tick", "event")
+_ROWS: Final = ("tick", "event", "record")
 """Kinds of rows that are told of: the oracle answers ticks."""
 
 

@@ -60,6 +60,14 @@ def _spend_drop(task: Task, spec: Spec) -> Told:
     return question, rule
 
 
+def _activated(task: Task, spec: Spec) -> Told:
+    ahead = days(task.horizon_days)
+    question = f"Will the new customer become active within {ahead}?"
+    times = "once" if task.events == 1 else f"{task.events} times"
+    rule = f"Yes where at least {times} a {_transaction(task, spec)} follows within {ahead} of the first record."
+    return question, f"{rule} {_not_counted(spec)}".strip()
+
+
 def _outflow(task: Task, spec: Spec) -> Told:
     ahead = days(task.horizon_days)
     question = f"How much money will leave the customer within {ahead}?"
@@ -130,6 +138,7 @@ def _unknown(task: Task, spec: Spec) -> Told:
 
 _RULES: Final[dict[str, Callable[[Task, Spec], Told]]] = {
     "inactive": _inactive,
+    "activated": _activated,
     "spend_drop": _spend_drop,
     "outflow": _outflow,
     "next_type": _next_type,

@@ -28,7 +28,11 @@ from training.report.tables import (
 )
 
 KINDS: Final = {"binary": "yes or no", "multiclass": "one of several", "value": "an amount"}
-_ROWS: Final = {"event": "Right after a transaction", "tick": "As of a cut in time"}
+_ROWS: Final = {
+    "event": "Right after a transaction",
+    "tick": "As of a cut in time",
+    "record": "At a customer's first record",
+}
 _HALF: Final = 0.5
 _FIRST: Final = (0.01, 0.05, 0.10, 0.20)
 _TENTH: Final = 0.1

@@ -34,12 +34,14 @@ class BankSimulator:
         difficulty: above 1, outcomes depend less on what customers are and show; below 1, more. It moves churn,
             credit_risk, value and risk_profile; what people do next follows the calendar, and what they buy follows
             what they hold, at any difficulty.
+        activation: whether the spec also asks if new customers will become active; the data are the same.
     """
 
     seed: int = 1
     customers: int = 5000
     months: int = 24
     difficulty: float = 1.0
+    activation: bool = False
 
     def write(self, out: Path, progress: Progress = SILENT) -> None:
         """Write the interchange folder `out` with `oracle.parquet` in it, whole or not at all.
@@ -61,7 +63,8 @@ class BankSimulator:
         people = draw_population(self.customers, timeline.days, signal, people_rng)
         world, latent = World(people, timeline, signal), draw_latent(people, people_rng)
         opening = latent.balance.copy()
-        return Life(world, Bank(world, latent, life_rng).live(progress), opening, oracle_rng, table_rng)
+        diary = Bank(world, latent, life_rng).live(progress)
+        return Life(world, diary, opening, oracle_rng, table_rng, self.activation)
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Life:
     """Balances in EUR before the first day."""
     oracle_rng: np.random.Generator
     table_rng: np.random.Generator
+    activation: bool
 
     def consult(self, progress: Progress = SILENT) -> list[Cut]:
         """Return the oracle's predictions at every cut."""
@@ -92,6 +96,6 @@ class Life:
             customers=tables.customers(self.world, self.diary, self.table_rng),
             products=tables.products(),
             outcomes=tables.outcomes(self.diary),
-            spec_text=spec_file.bank_text(),
+            spec_text=spec_file.bank_text(activation=self.activation),
             extras={ORACLE: oracle_table(self.world, cuts, facts)},
         )

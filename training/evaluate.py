@@ -1,6 +1,7 @@
-"""Measures a network on the test rows, per task and row kind, beside the prior, a linear model and the oracle."""
+"""Measures a network on the test rows, per task and row kind, beside trees, a linear model, prior and oracle."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from schemas.spec import Spec
 from stream_app.bundle import Output, outputs_of
 from training.arrays import Flags, Floats, Ints, Singles
+from training.bootstrap import intervals
 from training.log import Log
 from training.oracle import Oracle
 from training.rows import ROW_KINDS
@@ -17,7 +19,11 @@ from training.tasks import KINDS, Kind, Measures
 
 Metrics = dict[str, dict[str, dict[str, Any]]]
 """Task → row kind → what was measured: ``rows``, what the labels are like, and measures by model."""
-MODELS: Final = ("network", "linear", "prior", "oracle")
+MODELS: Final = ("network", "lightgbm", "linear", "prior", "oracle")
+DRAWS: Final = 300
+"""Of customers, for the intervals."""
+Trees = Callable[[int, Flags], Floats]
+"""LightGBM's scores of a task at the rows of a mask."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class Exam:
         scores: the network's, of all rows, float32 [n, score width].
         inputs: scaled inputs of all rows, for the linear model.
         oracle: the best possible predictions, if known.
+        trees: LightGBM, where it is measured too.
+        seed: of the draws of customers.
     """
 
     spec: Spec
@@ -41,6 +49,8 @@ class Exam:
     scores: Singles
     inputs: Singles
     oracle: Oracle | None = None
+    trees: Trees | None = None
+    seed: int = 1
 
     def target(self, index: int, rows: Flags | Ints) -> Floats:
         """Return the labels of a task at some rows."""
@@ -56,20 +66,24 @@ class Sheet:
         output: the task, and what its scores are.
         rows: int64 [n], which samples these are.
         target: the labels, float64 [n].
-        scores: float64 [n, width] of the network, the linear model and the prior.
+        customer: int64 [n], codes of the groups of customers.
+        scores: float64 [n, width] of the network, LightGBM where it is measured, the linear model and the prior.
         thresholds: from which on each of them says yes: where its F1 is largest on the validation rows; None where
             nothing is decided by one.
         answered: int64 [m], the rows of the sheet that the oracle answers.
         best: its answers, float64 [m, width].
+        seed: of the draws of customers.
     """
 
     output: Output
     rows: Ints
     target: Floats
+    customer: Ints
     scores: dict[str, Floats]
     thresholds: dict[str, float | None]
     answered: Ints
     best: Floats
+    seed: int = 1
 
     @property
     def comparable(self) -> dict[str, Floats]:
@@ -98,7 +112,13 @@ def headline(kind: str) -> tuple[str, int]:
 
 def _sheets(exam: Exam, index: int, output: Output) -> dict[str, Sheet]:
     validation, test = exam.split.validation[:, index], exam.split.test[:, index]
-    found = {"network": _of(exam.scores, output), "linear": _linear(exam, index, output)}
+    found = {"network": _of(exam.scores, output)}
+    asked = test | validation
+    if exam.trees is not None and test.any():
+        found["lightgbm"] = np.zeros((len(test), output.width))
+        found["lightgbm"][asked] = exam.trees(index, asked)
+    found["linear"] = _linear(exam, index, output)
+    _, group = np.unique(exam.log.groups, return_inverse=True)
     sheets = {}
     for name, kinds in ROW_KINDS.items():
         rows = np.flatnonzero(test & np.isin(exam.samples.rows.kind, kinds))
@@ -110,12 +130,14 @@ def _sheets(exam: Exam, index: int, output: Output) -> dict[str, Sheet]:
             output,
             rows,
             exam.target(index, rows),
+            group[exam.samples.rows.customer[rows]].astype(np.int64),
             {model: scores[rows] for model, scores in of_all.items()},
             {
                 model: KINDS[output.learned_as].threshold(scores[validation], exam.target(index, validation))
                 for model, scores in of_all.items()
             },
             *_best(exam, output, rows),
+            exam.seed,
         )
     return sheets
 
@@ -141,7 +163,15 @@ def _measured(sheet: Sheet) -> dict[str, Any]:
     kind = KINDS[sheet.output.learned_as]
     found = {name: kind.measure(scores, sheet.target, sheet.thresholds[name]) for name, scores in sheet.scores.items()}
     entry = {"rows": len(sheet.rows), **_labels(sheet.output, sheet.target)}
-    return entry | {name: _finite(measures) for name, measures in found.items()} | _against_oracle(sheet, kind)
+    sure = {"intervals": _intervals(sheet, kind)}
+    return entry | {name: _finite(measures) for name, measures in found.items()} | sure | _against_oracle(sheet, kind)
+
+
+def _intervals(sheet: Sheet, kind: Kind) -> dict[str, dict[str, float]]:
+    """Return by model the 95 % interval of the headline measure, and of the network's difference from the model's."""
+    told = {model: scores for model, scores in sheet.scores.items() if model != "prior"}
+    found = intervals(sheet.customer, kind.headline, sheet.target, told, sheet.seed, DRAWS)
+    return {model: _finite(asdict(interval)) for model, interval in found.items()}
 
 
 def _against_oracle(sheet: Sheet, kind: Kind) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """From an interchange folder to a bundle: the steps of `foretell train`, in their order."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ from stream_app import bundle
 from stream_app.bundle import MODEL, REASONS, Bundle, Manifest, outputs_of
 from stream_app.offline.folder import Folder
 from stream_app.steps.predict import Predictor
-from training.arrays import Singles
+from training.arrays import Flags, Floats, Singles
 from training.bands import features_of_all, populations, quantiles, resolve
 from training.evaluate import Exam, answer, evaluate
 from training.oracle import Oracle
@@ -20,6 +21,7 @@ from training.quiet import quiet
 from training.report.census import Census
 from training.report.page import html
 from training.report.story import Story
+from training.trees import grow
 
 REPORT: Final = "report.html"
 
@@ -55,7 +57,11 @@ def learn(folder: Folder, spec: Spec, out: Path, options: Options, progress: Pro
     trained = train(prepared, options, progress)
     progress.step("measuring", 0, 1)
     scores = _scores(trained.model, prepared)
-    sheets = answer(Exam(spec, prepared.log, prepared.samples, prepared.split, scores, trained.inputs, oracle))
+    trees = partial(_trees, prepared, options.seed) if options.teachers else None
+    exam = Exam(
+        spec, prepared.log, prepared.samples, prepared.split, scores, trained.inputs, oracle, trees, options.seed
+    )
+    sheets = answer(exam)
     people = populations(spec, prepared.samples, scores)
     manifest = Manifest(
         spec=spec,
@@ -83,6 +89,11 @@ def _scores(model: bytes, prepared: Prepared) -> Singles:
     """Return the exported network's scores of all rows: what is measured is what will be served."""
     last = outputs_of(prepared.spec)[-1]
     return Predictor(model, prepared.layout.feature_width, last.start + last.width)(prepared.samples.features)
+
+
+def _trees(prepared: Prepared, seed: int, index: int, answered: Flags) -> Floats:
+    """Return what LightGBM with its usual parameters answers, which is what the report holds the network against."""
+    return grow(prepared, index, {}, answered, seed)
 
 
 def _rows(prepared: Prepared, options: Options) -> dict[str, object]:

@@ -17,11 +17,11 @@ from training.benchmark.parts import alone, fewer, later
 from training.benchmark.rivals import LINEAR, NETWORK, TREES, Field
 from training.benchmark.search import Search, search_trees
 from training.benchmark.table import Table, measured
-from training.benchmark.trees import grow
 from training.benchmark.tuned import Tuned, tuned
 from training.datasets.simulator import BankSimulator
 from training.prepare import Prepared
 from training.tasks import KINDS
+from training.trees import grow
 
 CONTEST = Contest("test", lambda source: BankSimulator(1, 10, 3), (), needs_source=True)  # noqa: ARG005
 PART = Part(0, 1)
@@ -189,6 +189,12 @@ def test_linear_models_and_trees_answer_the_same_test_rows(tiny_prepared: Prepar
         if tested.any():
             assert line[output.task].scores.shape == trees[output.task].scores.shape == (tested.sum(), output.width)
             assert np.array_equal(line[output.task].target, tiny_prepared.samples.labels.value[tested, index])
+
+
+def test_trees_grow_where_nothing_says_when_to_stop(tiny_prepared: Prepared) -> None:
+    split = replace(tiny_prepared.split, validation=np.zeros_like(tiny_prepared.split.validation))
+    tested = split.test[:, 0]
+    assert grow(replace(tiny_prepared, split=split), 0, {}, tested, 1).shape == (tested.sum(), 1)
 
 
 def test_trees_see_no_test_label(tiny_prepared: Prepared) -> None:

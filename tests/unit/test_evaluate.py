@@ -22,6 +22,7 @@ from training.prepare import Prepared
 from training.report.summary import SUMMARY_HEAD, summary_rows
 from training.rows import TICK
 from training.scaling import Scaling
+from training.trees import grow
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +82,19 @@ def test_every_task_is_measured_on_both_kinds_of_rows(tiny_bundle: Tiny) -> None
     for kinds in found.values():
         for entry in kinds.values():
             assert {"rows", "network", "linear", "prior"} <= set(entry)
+
+
+def test_each_measure_lies_in_its_interval_and_the_network_is_held_against_trees(tiny_prepared: Prepared) -> None:
+    exam = about(tiny_prepared, perfect(tiny_prepared))
+    exam = replace(exam, trees=lambda index, rows: grow(tiny_prepared, index, {}, rows, 1))
+    found = measured(exam)["churn"]["tick"]
+
+    for model in ("network", "lightgbm", "linear"):
+        sure = found["intervals"][model]
+        assert sure["low"] <= found[model]["roc_auc"] <= sure["high"]
+    assert 0.5 < found["lightgbm"]["roc_auc"] < 1.0
+    assert found["intervals"]["lightgbm"]["low_difference"] > 0.0, "who knows the labels is ahead"
+    assert measured(exam)["churn"] == measured(exam)["churn"]
 
 
 def test_only_test_rows_are_measured(tiny_prepared: Prepared, scores: Singles) -> None:

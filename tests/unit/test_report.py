@@ -28,6 +28,7 @@ from training.report.page import html
 from training.report.palette import DARK, LIGHT, variables
 from training.report.story import Story
 from training.report.summary import better_than, summary_rows
+from training.report.tables import number
 
 VOID: Final = {"meta", "link"}
 
@@ -203,7 +204,10 @@ def test_every_measure_of_every_task_is_on_the_page(story: Story, page: Element)
     for task in story.manifest.spec.tasks:
         for kind, entry in story.manifest.metrics[task.name].items():
             rows = tables(section(page, f"task-{task.name}"))[f"Measures, {kind} rows"]
-            assert len(rows) - 1 == len(entry["network"].keys() - {"shares"})
+            assert len(rows) - 3 == len(entry["network"].keys() - {"shares"})
+            sure = entry["intervals"]["network"]
+            if sure["low"] or sure["high"]:
+                assert rows[-2][1] == f"{number(sure['low'])} to {number(sure['high'])}"
 
 
 def test_confusion_is_that_of_scikit_learn_at_the_threshold_from_validation(story: Story, page: Element) -> None:

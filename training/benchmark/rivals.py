@@ -17,13 +17,13 @@ from training.arrays import Flags, Floats, Singles
 from training.benchmark.cells import Answers, Cell, mark
 from training.benchmark.contest import Part
 from training.benchmark.parts import alone
-from training.benchmark.trees import grow
 from training.benchmark.tuned import Tuned
 from training.prepare import Options, Prepared
 from training.recipe import QUICK, Recipe
 from training.scaling import Scaling
 from training.tasks import KINDS
 from training.teachers import Taught, teach
+from training.trees import grow
 
 NETWORK: Final = "network"
 SINGLE: Final = "single"

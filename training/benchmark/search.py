@@ -15,11 +15,11 @@ import numpy as np
 
 from schemas.progress import Progress
 from stream_app.bundle import outputs_of
-from training.benchmark.trees import USUAL, Parameters, grow
 from training.prepare import Prepared
 from training.recipe import TAUGHT, Recipe
 from training.tasks import KINDS
 from training.teachers import Taught
+from training.trees import USUAL, Parameters, grow
 
 if TYPE_CHECKING:
     import optuna

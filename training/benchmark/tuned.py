@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any, Final
 
-from training.benchmark.trees import Parameters
 from training.recipe import TAUGHT, Recipe
+from training.trees import Parameters
 
 TUNED: Final = "tuned.json"
 """Beside this module: set → ``trees`` and ``recipe``, as `foretell benchmark SET --search` writes them."""

@@ -13,9 +13,15 @@ from training.report.chart import Axis, Chart, legend, short, up_to
 from training.report.markup import Html, joined, tag
 from training.report.tables import percent
 
-NAMES: Final = {"network": "network", "linear": "linear model", "prior": "prior", "oracle": "oracle"}
+NAMES: Final = {
+    "network": "network",
+    "lightgbm": "LightGBM",
+    "linear": "linear model",
+    "prior": "prior",
+    "oracle": "oracle",
+}
 DIAGONAL: Final = np.array([[0.0, 0.0], [1.0, 1.0]])
-_BEHIND: Final = ("oracle", "prior", "linear", "network")
+_BEHIND: Final = ("oracle", "prior", "linear", "lightgbm", "network")
 """The order of drawing: the network lies on top."""
 _TOP: Final = 0.1
 _HALF: Final = 0.5

@@ -5,9 +5,10 @@ from typing import Any, Final
 from schemas.spec import Task
 from stream_app.bundle import Manifest
 from training.evaluate import headline
+from training.report.figures import NAMES
 from training.report.markup import Html, joined, tag
 from training.report.story import Story
-from training.report.tables import MEASURES, Column, marked, number, table, words
+from training.report.tables import MEASURES, Column, interval, marked, number, table, words
 from training.report.task import place
 
 SUMMARY_HEAD: Final = ("task", "rows", "tested", "measure", "network", "linear", "prior", "of oracle")
@@ -107,22 +108,32 @@ def _keys(*, with_oracle: bool) -> Html:
 
 def _table(manifest: Manifest, *, with_oracle: bool) -> Html:
     columns = [words("task"), words("rows"), Column("gain over the prior", "gain"), words("measure")]
-    names = ["network", "linear", "prior", *(["oracle", "of oracle"] if with_oracle else []), "tested"]
+    models = _compared(manifest)
+    names = [*(NAMES[model] for model in models), "prior", *(["oracle", "of oracle"] if with_oracle else [])]
     rows = [
-        _line(task, row_kind, entry, with_oracle=with_oracle)
+        _line(task, row_kind, entry, models, with_oracle=with_oracle)
         for task in manifest.spec.tasks
         for row_kind, entry in manifest.metrics.get(task.name, {}).items()
     ]
     caption = "How good the network is at test rows"
-    return table(caption, [*columns, *(Column(name) for name in names)], rows, class_="summary")
+    shown = [*columns, *(Column(name) for name in (*names, "network, 95 %", "tested"))]
+    return table(caption, shown, rows, class_="summary")
 
 
-def _line(task: Task, row_kind: str, entry: dict[str, Any], *, with_oracle: bool) -> list[str]:
+def _compared(manifest: Manifest) -> list[str]:
+    """Return the models that have measures of their own, but for prior and oracle."""
+    found = {model for kinds in manifest.metrics.values() for entry in kinds.values() for model in entry}
+    return [model for model in ("network", "lightgbm", "linear") if model in found or model != "lightgbm"]
+
+
+def _line(task: Task, row_kind: str, entry: dict[str, Any], models: list[str], *, with_oracle: bool) -> list[str]:
     name, sign = headline(task.learned_as)
-    network, linear, prior = (entry[model].get(name) for model in ("network", "linear", "prior"))
+    compared = [entry.get(model, {}).get(name) for model in models]
     head = [tag("a", task.name, href=f"#{place(task)}"), row_kind, _bar(entry, name, sign), MEASURES[name]]
     of_oracle = [number(entry.get("oracle", {}).get(name)), _of_oracle(entry)] if with_oracle else []
-    return [*head, *marked([network, linear], sign), number(prior), *of_oracle, f"{entry['rows']:,}"]
+    sure = interval(entry, "network")
+    prior = number(entry["prior"].get(name))
+    return [*head, *marked(compared, sign), prior, *of_oracle, sure, f"{entry['rows']:,}"]
 
 
 def _bar(entry: dict[str, Any], name: str, sign: int) -> Html:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -88,6 +88,15 @@ def number(value: float | None) -> str:
     if value is None or np.isnan(value):
         return "–"
     return f"{value:,.3f}" if abs(value) < _EXACT else f"{value:,.1f}" if abs(value) < _LARGE else f"{value:,.0f}"
+
+
+def interval(entry: dict[str, Any], model: str, of: str = "") -> str:
+    """Write the 95 % interval of a model's headline measure, or of the network's minus it (``_difference``)."""
+    found = entry["intervals"].get(model, {})
+    low, high = (found.get(f"{end}{of}") for end in ("low", "high"))
+    if low is None or high is None or low == high == 0.0:
+        return "–"
+    return f"{number(low)} to {number(high)}"
 
 
 def percent(part: float, whole: float) -> str:

@@ -19,6 +19,7 @@ from training.report.tables import (
     MEASURES,
     Column,
     confusion,
+    interval,
     marked,
     number,
     percent,
@@ -130,10 +131,13 @@ def _all_or(some: int, rows: int) -> str:
 def _measures(kind: str, sheet: Sheet, entry: dict[str, Any]) -> Html:
     rows = []
     for name in (name for name in MEASURES if name in entry["network"]):
-        network, linear, prior = (entry[model].get(name) for model in sheet.scores)
+        *compared, prior = (entry[model].get(name) for model in sheet.scores)
         at_half = " from 0.5 on" if f"{name}_best" in entry["network"] else ""
-        compared = marked([network, linear], -1 if name in LESS_IS_BETTER else 1)
-        rows.append((MEASURES[name] + at_half, *compared, number(prior)))
+        best = marked(compared, -1 if name in LESS_IS_BETTER else 1)
+        rows.append((MEASURES[name] + at_half, *best, number(prior)))
+    name = headline(sheet.output.learned_as)[0]
+    rows.append((f"{MEASURES[name]}, 95 %", *(interval(entry, model) for model in sheet.scores)))
+    rows.append(("network minus it, 95 %", *(interval(entry, model, "_difference") for model in sheet.scores)))
     columns = [words("measure"), *(Column(NAMES[model]) for model in sheet.scores)]
     return table(f"Measures, {kind} rows", columns, rows)
 

@@ -1,4 +1,4 @@
-"""LightGBM as it is meant to be used: tuned for each task, stopped early, with the same inputs as the network."""
+"""LightGBM as it is meant to be used: for each task, stopped early, with the same inputs as the network."""
 
 from typing import Any, Final
 
@@ -30,6 +30,8 @@ USUAL: Final[Parameters] = {
 """Where nothing was tuned."""
 MOST_TREES: Final = 3000
 PATIENCE: Final = 80
+UNCHECKED_TREES: Final = 100
+"""Where no validation row says when to stop."""
 
 
 def grow(prepared: Prepared, index: int, parameters: Parameters, answered: Flags, seed: int) -> Floats:
@@ -51,13 +53,12 @@ def grow(prepared: Prepared, index: int, parameters: Parameters, answered: Flags
     unit = kind.tree_unit(samples.labels.value[train, index])
     width = len(prepared.spec.classes(task)) or 1
     data = lightgbm.Dataset(samples.features[train][:, columns], label[train] / unit)
-    stop = data.create_valid(samples.features[checked][:, columns], label[checked] / unit)
-    model = lightgbm.train(
-        FIXED | USUAL | parameters | kind.trees(width) | {"seed": seed},
-        data,
-        MOST_TREES,
-        [stop],
-        callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
-    )
+    asked = FIXED | USUAL | parameters | kind.trees(width) | {"seed": seed}
+    if checked.any():
+        stop = data.create_valid(samples.features[checked][:, columns], label[checked] / unit)
+        stops = [lightgbm.early_stopping(PATIENCE, verbose=False)]
+        model = lightgbm.train(asked, data, MOST_TREES, [stop], callbacks=stops)
+    else:
+        model = lightgbm.train(asked, data, UNCHECKED_TREES)
     found = np.asarray(model.predict(samples.features[answered][:, columns]), np.float64).reshape(-1, width) * unit
     return np.expm1(np.clip(found, 0.0, None)) if task.learned_as == "value" else found

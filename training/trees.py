@@ -56,7 +56,7 @@ def grow(prepared: Prepared, index: int, parameters: Parameters, answered: Flags
     asked = FIXED | USUAL | parameters | kind.trees(width) | {"seed": seed}
     if checked.any():
         stop = data.create_valid(samples.features[checked][:, columns], label[checked] / unit)
-        stops = [lightgbm.early_stopping(PATIENCE, verbose=False)]
+        stops: list[Any] = [lightgbm.early_stopping(PATIENCE, verbose=False)]
         model = lightgbm.train(asked, data, MOST_TREES, [stop], callbacks=stops)
     else:
         model = lightgbm.train(asked, data, UNCHECKED_TREES)

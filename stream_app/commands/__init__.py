@@ -7,6 +7,7 @@ from stream_app.commands import (
     activate,
     audit,
     capture,
+    compare,
     doctor,
     explain,
     forget,
@@ -24,5 +25,5 @@ COMMANDS: Final[tuple[ModuleType, ...]] = (
 )  # fmt: skip
 """Those that talk to Kafka or Redis, in the order of the help text; each has ``register(verbs)``."""
 
-OFFLINE: Final[tuple[ModuleType, ...]] = (explain,)
+OFFLINE: Final[tuple[ModuleType, ...]] = (explain, compare)
 """Those that read files only, as COMMANDS."""

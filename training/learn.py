@@ -18,12 +18,14 @@ from training.oracle import Oracle
 from training.prepare import Options, Prepared, prepare
 from training.provenance import fingerprint, versions
 from training.quiet import quiet
+from training.report.card import card
 from training.report.census import Census
 from training.report.page import html
 from training.report.story import Story
 from training.trees import grow
 
 REPORT: Final = "report.html"
+CARD: Final = "model_card.md"
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,8 @@ def learn(folder: Folder, spec: Spec, out: Path, options: Options, progress: Pro
     census = Census.of(spec, prepared.log, prepared.samples, prepared.split)
     report = html(Story(manifest, trained.history, sheets, census))
     progress.step("measuring", 1, 1)
-    return Learned(
-        bundle.write(out, manifest, {MODEL: trained.model, REASONS: trained.reasons, REPORT: report}), report
-    )
+    files = {MODEL: trained.model, REASONS: trained.reasons, REPORT: report, CARD: card(manifest)}
+    return Learned(bundle.write(out, manifest, files), report)
 
 
 def _scores(model: bytes, prepared: Prepared) -> Singles:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import keras
@@ -229,9 +230,27 @@ def test_a_difference_beyond_the_tolerance_is_refused(
         return scores
 
     with pytest.raises(
-        TrainingError, match=r"within 1e-06 of the trained network's, found a difference of 2.* no bundle"
+        TrainingError, match=r"within 1e-06 of the trained network's at real rows, found a difference of 2.* no bundle"
     ):
         prove(model, wrong, features, layout, outputs_of(spec))
+
+
+def test_edge_rows_may_differ_by_more_but_not_by_much(
+    model: bytes, scorer: Scorer, features: Singles, layout: Layout, spec: Spec
+) -> None:
+    def wrong(by: float) -> Callable[[Singles], Singles]:
+        def scores(rows: Singles) -> Singles:
+            found = np.array(scorer(rows))
+            edges = (rows[:, None] == edge_rows(layout)).all(axis=2).any(axis=1)
+            found[edges, 0] += by
+            return found
+
+        return scores
+
+    told = prove(model, wrong(5e-6), features, layout, outputs_of(spec))
+    assert told["largest_difference"] <= 1e-6 < told["largest_edge_difference"]
+    with pytest.raises(TrainingError, match=r"within 1e-05 of the trained network's at edge rows"):
+        prove(model, wrong(5e-5), features, layout, outputs_of(spec))
 
 
 def test_scores_that_depend_on_the_batch_are_refused(
@@ -283,7 +302,7 @@ def test_the_trained_bundle_holds_the_proof_and_verifies(tiny_bundle: Tiny) -> N
 
     assert loaded.sha256 == tiny_bundle.bundle.sha256
     assert 0 <= loaded.manifest.parity["largest_difference"] <= 1e-6
-    assert set(loaded.manifest.files) == {MODEL, REASONS, "report.html"}
+    assert set(loaded.manifest.files) == {MODEL, REASONS, "report.html", "model_card.md"}
 
 
 @pytest.mark.parametrize("name", [MODEL, "report.html"])

@@ -21,6 +21,7 @@ from training.history import History
 from training.labels import RULES
 from training.prepare import Prepared
 from training.report import meaning as meanings
+from training.report.card import card
 from training.report.census import Census
 from training.report.markup import Html, joined, tag
 from training.report.meaning import meaning
@@ -422,3 +423,20 @@ def test_every_output_of_the_spec_is_told(story: Story, page: Element) -> None:
     )
     for task in story.manifest.spec.tasks:
         assert meaning(task, story.manifest.spec).question in section(page, f"task-{task.name}").text
+
+
+def test_the_model_card_tells_tasks_measures_and_what_is_protected(story: Story) -> None:
+    text = card(story.manifest).decode()
+    assert text == card(story.manifest).decode()
+    for task in story.manifest.spec.tasks:
+        assert f"**{task.name}**" in text
+        for kind, entry in story.manifest.metrics[task.name].items():
+            line = next(
+                line for line in text.splitlines() if line.startswith(f"| {task.name} | {kind} | {entry['rows']:,}")
+            )
+            name = "spearman" if task.kind == "value" else "log_loss" if task.kind == "multiclass" else "roc_auc"
+            assert f"| {number(entry['network'].get(name))} |" in line
+    assert "The data holds none of gender, age, risk_level" in text
+    seen = tuple(msgspec.structs.replace(item, name="age") for item in story.manifest.spec.attributes[:1])
+    spec = msgspec.structs.replace(story.manifest.spec, attributes=seen)
+    assert "**age**: kept from the network" in card(msgspec.structs.replace(story.manifest, spec=spec)).decode()

@@ -55,7 +55,7 @@ def test_training_writes_a_bundle_that_loads_and_a_table_of_measures_and_is_repe
     assert f"Wrote {out}: bundle {bundle.short}" in told
     assert report.read_bytes() == (out / "report.html").read_bytes()
     assert left(tmp_path) == ["bundle", "page.html"]
-    for name in ("model.onnx", "reasons.onnx", "manifest.json", "report.html"):
+    for name in ("model.onnx", "reasons.onnx", "manifest.json", "report.html", "model_card.md"):
         assert (out / name).read_bytes() == (tiny_bundle.bundle.path / name).read_bytes()
 
 

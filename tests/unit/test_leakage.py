@@ -22,10 +22,12 @@ from training.prepare import Options, prepare
 from training.rows import TICK, Rows
 from training.samples import replay
 
-KINDS = {"inactive": "binary", "spend_drop": "binary", "outcome_within": "binary", "outcome_next": "binary",
+KINDS = {"inactive": "binary", "activated": "binary", "spend_drop": "binary", "outcome_within": "binary",
+         "outcome_next": "binary",
          "outcome_at": "binary", "next_type": "multiclass", "top_type": "multiclass", "outflow": "value"}  # fmt: skip
-TASKS = "\n".join(
-    f'[[tasks]]\nname = "{rule}"\nkind = "{KINDS[rule]}"\nlabel = "{rule}"\noutcome = "o"\nhorizon_days = 10'
+TASKS = "score_on_customer = true\n" + "\n".join(
+    f'[[tasks]]\nname = "{rule}"\nkind = "{KINDS[rule]}"\nlabel = "{rule}"\noutcome = "o"\nhorizon_days = 10\n'
+    + ('rows = ["record"]' if rule == "activated" else "")
     for rule in RULES
 )
 TODAY = 30.0

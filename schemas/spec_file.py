@@ -68,6 +68,8 @@ def bank_text(*, activation: bool = False) -> str:
     if not activation:
         return text
     task = folder.joinpath("activation.toml").read_text(encoding="utf-8")
+    of_loans = '{ feature = "has_loan=yes", at_least = 1 }'  # of who has just come, nothing tells yet
+    text = text.replace(of_loans, f'{of_loans}, {{ feature = "own_count", at_least = 1 }}', 1)
     text = text.replace("[[tasks]]", "score_on_customer = true\n\n[[tasks]]", 1)
     return text.replace("[[rules]]", f"{task}\n[[rules]]", 1)
 

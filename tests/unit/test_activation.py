@@ -81,10 +81,15 @@ def test_the_stream_answers_it_from_the_same_features(bank: Folder, tmp_path: Pa
 
     replay_files(bank.path, bundle.path, Outputs(tmp_path / "scores"))
     found: dict[tuple[str, int], TaskScore] = {}
+    others: set[str] = set()
     for text in pq.read_table(tmp_path / "scores")["message"].to_pylist():
         score = msgspec.json.decode(text, type=Score)
         if score.kind == "customer":
             found.setdefault((score.customer_id, score.time), score.tasks["activation"])
+        if score.tasks["activation"].eligible:
+            others |= {name for name, task in score.tasks.items() if task.eligible} - {"activation"}
+            assert score.kind == "customer", "it is asked of who has just come"
+    assert not others, "of whom nothing else can be told"
     rows = prepared.samples.rows
     for row, value in zip(chosen.tolist(), expected.tolist(), strict=True):
         answer = found[str(prepared.log.customers[rows.customer[row]]), int(rows.time_ms[row])]

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from schemas.errors import ForetellError
-from training.recipe import TAUGHT
+from training.recipe import NETWORKS, TAUGHT, WEIGHTS
 
 _EXTRA = ("lightgbm", "onnx", "sklearn", "tensorflow", "tf2onnx")
 
@@ -50,6 +50,8 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add("--epochs", type=_whole, help="most passes over the training rows (default 20)")
     widths = ",".join(map(str, TAUGHT.layers))
     add("--layers", type=_widths, metavar="W,W", help=f"widths of the shared layers (default {widths}; quick 128,64)")
+    add("--network", choices=NETWORKS, help=f"what lies between inputs and heads (default {NETWORKS[0]})")
+    add("--weights", choices=WEIGHTS, help=f"what tasks count for while they are learned (default {WEIGHTS[0]})")
     add("--report", type=Path, metavar="FILE", help="write the report to this place too")
     add(
         "--allow-leak",

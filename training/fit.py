@@ -14,6 +14,7 @@ from training.history import History
 from training.network import Network
 from training.recipe import Recipe
 from training.tasks import KINDS
+from training.weights import Weighting
 
 BATCH: Final = 256
 """Rows of a mini-batch."""
@@ -28,9 +29,10 @@ class Material:
     Attributes:
         train: rows to learn from.
         validation: rows to check with.
-        weights: of the tasks' mean losses, float64 [tasks].
+        weights: of the tasks' mean losses before training, float64 [tasks]; they decide which epoch was best.
         per_row: of a row that counts whole, float64 [tasks].
         priors: what the tasks' priors lose, float64 [tasks].
+        weighting: may weigh the tasks otherwise while they are learned.
     """
 
     train: "Lesson"
@@ -38,6 +40,7 @@ class Material:
     weights: Floats
     per_row: Floats
     priors: Floats
+    weighting: Weighting
 
 
 @dataclass(frozen=True)
@@ -99,14 +102,19 @@ class _Training:
         schedule = keras.optimizers.schedules.CosineDecay(recipe.rate, recipe.epochs * batches, alpha=0.02)
         self._optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.decay, global_clipnorm=1.0)
         variables = network.model.trainable_variables
-        self._optimizer.build(variables)
+        self._weighting = material.weighting
+        if self._weighting.variables:
+            self._optimizer.exclude_from_weight_decay(self._weighting.variables)
+        self._optimizer.build([*variables, *self._weighting.variables])
         self._averages = [tf.Variable(variable.value) for variable in variables]
         self._run: Callable[..., Any] = tf.function(self._epoch)
         self._check: Callable[..., Any] = tf.function(self._validate)
 
     def epoch(self, order: Ints) -> float:
-        """Go through the rows once in that order; return the mean loss."""
-        return float(self._run(tf.constant(order)))
+        """Go through the rows once in that order; return the mean of the weighted losses' sum."""
+        losses = np.asarray(self._run(tf.constant(order)), np.float64)
+        self._weighting.after_epoch(losses)
+        return float(losses.sum())
 
     def validate(self) -> Floats:
         """Return the mean loss of each task over its validation labels, NaN where it has none."""
@@ -118,26 +126,28 @@ class _Training:
 
     def _epoch(self, order: Any) -> Any:  # noqa: ANN401  (tensors)
         inputs, target, mask = self._train
-        total = tf.constant(0.0)
+        total = tf.zeros_like(self._weights)
         for number in tf.range(self._batches):
             part = order[number * BATCH : (number + 1) * BATCH]
             total += self._step(tf.gather(inputs, part), tf.gather(target, part), tf.gather(mask, part))
         return total / tf.cast(self._batches, tf.float32)
 
     def _step(self, inputs: Any, target: Any, mask: Any) -> Any:  # noqa: ANN401
+        """Learn from a batch; return the tasks' weighted losses."""
         variables = self._network.model.trainable_variables
+        learned = [*variables, *self._weighting.variables]
         with tf.GradientTape() as tape:
             logits = self._network.model(inputs, training=True)
-            per_task = tf.reduce_mean(self._losses(logits, target) * mask, axis=0)
-            loss = tf.reduce_sum(per_task * self._weights)
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        self._optimizer.apply(gradients, variables)
+            losses = tf.reduce_mean(self._losses(logits, target) * mask, axis=0) * self._weights
+            loss = self._weighting.total(losses)
+        gradients = tape.gradient(loss, [variable.value for variable in learned])
+        self._optimizer.apply(gradients, learned)
         # Early averages would remember the random start: the window grows with the steps done.
         done = tf.cast(self._optimizer.iterations.value, tf.float32)
         keep = tf.minimum(AVERAGE, done / (done + 10.0))
         for average, variable in zip(self._averages, variables, strict=True):
             average.assign(keep * average + (1.0 - keep) * variable.value)
-        return loss
+        return losses
 
     def _losses(self, logits: Any, target: Any) -> Any:  # noqa: ANN401
         """Return the loss of each row and task, [n, tasks]."""

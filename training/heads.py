@@ -1,4 +1,4 @@
-"""Lets each head go on alone on the finished shared bottom, and keeps its own best: no task has to stop for another.
+"""Lets each head go on alone on all that lies before it, and keeps its own best: no task has to stop for another.
 
 Importing this module loads TensorFlow.
 """
@@ -30,7 +30,7 @@ _BETTER: Final = 1e-5
 
 
 def go_on(network: Network, material: Material, seed: int, progress: Progress = SILENT) -> dict[str, int]:
-    """Train the heads on the frozen shared bottom; leave each with its best weights.
+    """Train the heads on what the network gives them, which stays; leave each with its best weights.
 
     Args:
         network: with the weights that served all tasks best; its heads are changed in place.
@@ -42,12 +42,15 @@ def go_on(network: Network, material: Material, seed: int, progress: Progress = 
         The round that each head is from, 0 where none was better than what it had.
     """
     heads = [network.model.get_layer(f"head_{output.task}") for output in network.outputs]
-    bottom = keras.Model(network.model.inputs[0], heads[0].input)
+    # Heads that look at the same keep it once.
+    taken = {id(layer.input): layer.input for layer in heads}
+    bottom = keras.Model(network.model.inputs[0], list(taken.values()))
+    looks_at = [list(taken).index(id(layer.input)) for layer in heads]
     rng = np.random.default_rng(seed)
     some = _some(len(material.train.inputs), rng)
     learned = _behind(bottom, material.train, some)
     checked = _behind(bottom, material.validation, np.arange(len(material.validation.inputs)))
-    training = _Heads(network, heads, learned, checked, material.per_row)
+    training = _Heads(network, list(zip(heads, looks_at, strict=True)), learned, checked, material.per_row)
     best, kept = training.validate(), [layer.get_weights() for layer in heads]
     rounds = dict.fromkeys((output.task for output in network.outputs), 0)
     for number in range(1, ROUNDS + 1):
@@ -68,9 +71,9 @@ def _some(rows: int, rng: np.random.Generator) -> Ints:
 
 
 def _behind(bottom: Any, lesson: Lesson, rows: Ints) -> Lesson:  # noqa: ANN401  (Keras is untyped)
-    """Return a lesson with what the shared bottom makes of its inputs."""
+    """Return a lesson whose inputs are what the heads take, float32 [n, distinct, width]."""
     parts = [
-        np.asarray(bottom(lesson.inputs[rows[start : start + 8192]], training=False))
+        np.stack(keras.tree.flatten(bottom(lesson.inputs[rows[start : start + 8192]], training=False)), axis=1)
         for start in range(0, max(len(rows), 1), 8192)
     ]
     return Lesson(np.concatenate(parts), lesson.targets[rows], lesson.counts[rows])
@@ -78,10 +81,13 @@ def _behind(bottom: Any, lesson: Lesson, rows: Ints) -> Lesson:  # noqa: ANN401 
 
 @dataclass
 class _Heads:
-    """The compiled steps of all heads at once; none sees another's loss."""
+    """The compiled steps of all heads at once; none sees another's loss.
+
+    ``layers`` are the heads, each with the place of what it looks at.
+    """
 
     network: Network
-    layers: list[Any]
+    layers: list[tuple[Any, int]]
     learned: Lesson
     checked: Lesson
     per_row: Floats
@@ -89,7 +95,7 @@ class _Heads:
     def __post_init__(self) -> None:
         schedule = keras.optimizers.schedules.CosineDecay(_RATE, ROUNDS * _STEPS)
         self._optimizer = keras.optimizers.AdamW(schedule, weight_decay=_DECAY)
-        self._variables = [variable for layer in self.layers for variable in layer.trainable_variables]
+        self._variables = [variable for layer, _ in self.layers for variable in layer.trainable_variables]
         self._optimizer.build(self._variables)
         self._train, self._check = self.learned.tensors(), self.checked.tensors()
         self._weights = tf.constant(self.per_row, tf.float32)
@@ -121,7 +127,7 @@ class _Heads:
     def _losses(self, rows: Any, target: Any) -> Any:  # noqa: ANN401
         """Return the loss of each row and task, [n, tasks]."""
         losses = [
-            KINDS[output.learned_as].loss(layer(rows), target[:, output.start : output.start + output.width])
-            for output, layer in zip(self.network.outputs, self.layers, strict=True)
+            KINDS[output.learned_as].loss(layer(rows[:, place]), target[:, output.start : output.start + output.width])
+            for output, (layer, place) in zip(self.network.outputs, self.layers, strict=True)
         ]
         return tf.stack(losses, axis=1)

@@ -1,6 +1,6 @@
 """From an interchange folder to a bundle: the steps of `foretell train`, in their order."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -105,4 +105,5 @@ def _rows(prepared: Prepared, options: Options) -> dict[str, object]:
         task.name: {name: int(mask[:, index].sum()) for name, mask in parts.items()}
         for index, task in enumerate(prepared.spec.tasks)
     }
-    return {"rows": len(prepared.samples), "labels": labels, "split": options.split, "seed": options.seed}
+    how = {"split": options.split, "seed": options.seed, "recipe": asdict(options.recipe)}
+    return {"rows": len(prepared.samples), "labels": labels} | how

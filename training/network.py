@@ -1,6 +1,7 @@
-"""The article's network: a shared bottom and one head per task. Importing this module loads TensorFlow."""
+"""The network: inputs and units, an architecture, and one head per task. Importing this module loads TensorFlow."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 
 from schemas.spec import Spec
 from stream_app.bundle import Output, outputs_of
+from training.architectures import ARCHITECTURES, Architecture, Drop, Weights
 from training.arrays import Floats, Singles
 from training.calibrate import Calibration
 from training.recipe import TAUGHT
@@ -20,10 +22,28 @@ Layer = tuple[Singles, Singles]
 
 @dataclass(frozen=True)
 class Shape:
-    """The shared bottom: widths of its layers (the article's: one of 64), and the share of units dropped to train."""
+    """Widths of the layers (the article's: one of 64), share of units dropped to train, and the architecture."""
 
     layers: tuple[int, ...] = TAUGHT.layers
     dropout: float = TAUGHT.dropout
+    network: str = TAUGHT.network
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """Trained: from the first layer to what the heads take, one tensor for all of them or one for each.
+
+    Attributes:
+        architecture: says how.
+        weights: float32, by name.
+    """
+
+    architecture: Architecture
+    weights: Weights
+
+    def __call__(self, values: Any) -> list[Any]:  # noqa: ANN401  (tensors)
+        """Return what the heads take, of what the first layer gives."""
+        return self.architecture(self.weights, values)
 
 
 @dataclass(frozen=True)
@@ -34,14 +54,16 @@ class Scorer:
         outputs: of the bundle.
         scaling: how raw features become inputs.
         units: of the inputs; the first layer takes both, the inputs first.
-        shared: kernel [inputs, width] and bias [width] of each layer of the shared bottom, all float32.
+        first: kernel [inputs, width] and bias [width] of the first layer, float32.
+        trunk: what lies between it and the heads.
         heads: kernel [units, width] and bias [width] of each output, calibrated.
     """
 
     outputs: tuple[Output, ...]
     scaling: Scaling
     units: Units
-    shared: tuple[Layer, ...]
+    first: Layer
+    trunk: Trunk
     heads: tuple[Layer, ...]
 
     def __call__(self, features: Any) -> Any:  # noqa: ANN401  (tensors)
@@ -50,11 +72,11 @@ class Scorer:
         Args:
             features: [n, feature width].
         """
-        shared = self.encoded(features)
-        for kernel, bias in self.shared:
-            shared = keras.ops.relu(keras.ops.matmul(shared, kernel) + bias)
-        logits = [keras.ops.matmul(shared, kernel) + bias for kernel, bias in self.heads]
-        return self._scores(logits)
+        kernel, bias = self.first
+        taken = self.trunk(keras.ops.matmul(self.encoded(features), kernel) + bias)
+        taken = taken * len(self.heads) if len(taken) == 1 else taken
+        heads = zip(taken, self.heads, strict=True)
+        return self._scores([keras.ops.matmul(values, kernel) + bias for values, (kernel, bias) in heads])
 
     def encoded(self, features: Any) -> Any:  # noqa: ANN401  (tensors)
         """Return what the first layer takes: scaled inputs and their units, [n, inputs]."""
@@ -63,24 +85,32 @@ class Scorer:
     def arranged(self, features: Any) -> Any:  # noqa: ANN401  (tensors)
         """Return the scores in the form that is exported, with fewer passes over memory.
 
-        The first layer takes the inputs block by block, and all heads are one product.
+        The first layer takes the inputs block by block, and heads that look at the same are one product.
 
         Args:
             features: tensor [n, feature width].
         """
-        (kernel, shared), *layers = self.shared
+        kernel, values = self.first
         blocks = self.scaling.blocks(features)
         for block in blocks:
-            shared = keras.ops.matmul(block.inputs, kernel[block.columns]) + shared
+            values = keras.ops.matmul(block.inputs, kernel[block.columns]) + values
         if len(self.units):
-            shared = keras.ops.matmul(self._units(blocks), kernel[len(self.scaling.mean) :]) + shared
-        shared = keras.ops.relu(shared)
-        for kernel, bias in layers:
-            shared = keras.ops.relu(keras.ops.matmul(shared, kernel) + bias)
+            values = keras.ops.matmul(self._units(blocks), kernel[len(self.scaling.mean) :]) + values
+        return self._scores(self.logits(self.trunk(values)))
+
+    def logits(self, taken: list[Any]) -> list[Any]:
+        """Return the logits of each output.
+
+        Args:
+            taken: what the heads take, one tensor for all or one for each.
+        """
+        if len(taken) > 1:
+            heads = zip(taken, self.heads, strict=True)
+            return [keras.ops.matmul(values, kernel) + bias for values, (kernel, bias) in heads]
         kernels, biases = zip(*self.heads, strict=True)
-        logits = keras.ops.matmul(shared, np.concatenate(kernels, axis=1)) + np.concatenate(biases)
+        logits = keras.ops.matmul(taken[0], np.concatenate(kernels, axis=1)) + np.concatenate(biases)
         starts = [output.start for output in self.outputs[1:]]
-        return self._scores(keras.ops.split(logits, starts, axis=1) if starts else [logits])
+        return list(keras.ops.split(logits, starts, axis=1)) if starts else [logits]
 
     def _units(self, blocks: tuple[Block, ...]) -> Any:  # noqa: ANN401  (tensors)
         """Return the units from the blocks of inputs, bit by bit as the units of all inputs would be.
@@ -123,24 +153,24 @@ class Network:
         Args:
             spec: the tasks.
             scaling: how raw features become inputs.
-            shape: of the shared bottom.
+            shape: of what lies between inputs and heads.
             priors: logits to start from, float64 [score width].
             units: of the scaled inputs; default: none.
         """
         units = Units.none() if units is None else units
         inputs = keras.Input((len(scaling.mean),), name="inputs")
-        shared = _encoded(inputs, units)
-        for number, width in enumerate(shape.layers):
-            shared = keras.layers.Dense(width, activation="relu", name=f"shared_{number}")(shared)
-            shared = keras.layers.Dropout(shape.dropout)(shared)
         outputs = outputs_of(spec)
+        architecture = ARCHITECTURES[shape.network](shape.layers, len(outputs))
+        values = keras.layers.Dense(architecture.first, name="first")(_encoded(inputs, units))
+        taken = _Trunk(architecture, shape.dropout)(values)
+        taken = taken * len(outputs) if len(taken) == 1 else taken
         heads = [
             keras.layers.Dense(
                 output.width,
                 name=f"head_{output.task}",
                 bias_initializer=_constant(priors[output.start : output.start + output.width]),
-            )(shared)
-            for output in outputs
+            )(head)
+            for output, head in zip(outputs, taken, strict=True)
         ]
         logits = keras.layers.Concatenate()(heads) if len(heads) > 1 else heads[0]
         return cls(outputs, scaling, units, keras.Model(inputs, logits))
@@ -157,10 +187,30 @@ class Network:
             kernel, bias = self.model.get_layer(f"head_{output.task}").get_weights()
             shifted = calibration(bias.astype(np.float64)).astype(np.float32)
             heads.append((kernel * np.float32(calibration.gain), shifted))
-        shared: list[Layer] = [
-            tuple(layer.get_weights()) for layer in self.model.layers if layer.name.startswith("shared_")
-        ]
-        return Scorer(self.outputs, self.scaling, self.units, tuple(shared), tuple(heads))
+        first, trunk = (self.model.get_layer(name) for name in ("first", "trunk"))
+        return Scorer(self.outputs, self.scaling, self.units, tuple(first.get_weights()), trunk.trained(), tuple(heads))
+
+
+class _Trunk(keras.layers.Layer):  # type: ignore[misc]
+    """What lies between the first layer and the heads, while it is trained."""
+
+    def __init__(self, architecture: Architecture, dropout: float) -> None:
+        super().__init__(name="trunk")
+        self._architecture = architecture
+        self._dropout = keras.layers.Dropout(dropout)
+        self._own = {
+            name: self.add_weight(shape, "zeros" if len(shape) == 1 else "glorot_uniform", name=name.replace("/", "_"))
+            for name, shape in architecture.shapes.items()
+        }
+
+    def call(self, values: Any, *, training: bool = False) -> list[Any]:  # noqa: ANN401  (tensors)
+        """Return what the heads take."""
+        drop: Drop = partial(self._dropout, training=training)
+        return self._architecture(self._own, values, drop)
+
+    def trained(self) -> Trunk:
+        """Return a copy of what was learned."""
+        return Trunk(self._architecture, {name: np.array(weight.numpy()) for name, weight in self._own.items()})
 
 
 def _encoded(inputs: Any, units: Units) -> Any:  # noqa: ANN401  (tensors)

@@ -7,7 +7,8 @@ and their units), the gradient is averaged, and multiplied by the way that each 
 contribute is the feature's. The sum misses the difference of the two answers by what the average of finitely many
 points misses; that rest is shared out by the contributions' sizes, so that they do add up.
 
-The gradient is written out: an exported graph has no automatic one. Importing this module loads TensorFlow.
+The gradient is TensorFlow's, recorded while the graph is traced: what is exported is plain arithmetic. Importing this
+module loads TensorFlow.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from training.arrays import Singles
 from training.network import Scorer
@@ -42,18 +44,18 @@ class Reasons:
         ops, width = keras.ops, len(self.scorer.scaling.mean)
         start = self._start
         way = self.scorer.encoded(features) - start
-        (kernel, bias), *layers = self.scorer.shared
+        kernel, bias = self.scorer.first
         begin = start @ kernel + bias
         slope = ops.matmul(way, kernel)
         middles = ((np.arange(POINTS) + 0.5) / POINTS).astype(np.float32)[None, :, None]
-        hidden = [ops.reshape(slope[:, None, :] * middles + begin, (-1, kernel.shape[1]))]
-        for next_kernel, next_bias in layers:
-            hidden.append(ops.matmul(ops.relu(hidden[-1]), next_kernel) + next_bias)
+        points = ops.reshape(slope[:, None, :] * middles + begin, (-1, kernel.shape[1]))
         columns = ops.reshape(ops.repeat(chosen[:, None, :], POINTS, axis=1), (-1, chosen.shape[-1]))
-        gradient = ops.matmul(self._upwards(self._logits(hidden[-1]), columns), self._heads[0].T)
-        for value, (back, _) in zip(reversed(hidden[1:]), reversed(layers), strict=True):
-            gradient = ops.matmul(gradient * ops.cast(value > 0, "float32"), back.T)
-        gradient = gradient * ops.cast(hidden[0] > 0, "float32")
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            parts = self._parts(points)
+        upwards = self._upwards(_joined(parts), columns)
+        starts = [output.start for output in self.scorer.outputs[1:]]
+        gradient = tape.gradient(parts, points, ops.split(upwards, starts, axis=1) if starts else [upwards])
         mean = ops.mean(ops.reshape(gradient, (-1, POINTS, kernel.shape[1])), axis=1)
         parts = way * ops.matmul(mean, kernel.T)
         if parts.shape[-1] > width:
@@ -67,9 +69,8 @@ class Reasons:
     def _answers(self, encoded: Any, chosen: Any) -> Any:  # noqa: ANN401
         """Return the explained answers, [n, 1]."""
         ops = keras.ops
-        for kernel, bias in self.scorer.shared:
-            encoded = ops.relu(ops.matmul(encoded, kernel) + bias)
-        logits = self._logits(encoded, relu=False)
+        kernel, bias = self.scorer.first
+        logits = _joined(self._parts(ops.matmul(encoded, kernel) + bias))
         others = self._others(chosen)
         top = ops.max(logits - (1.0 - others) * _FAR, axis=1, keepdims=True)
         rivals = ops.sum(others * ops.exp(ops.minimum(logits - top, 0.0)), axis=1, keepdims=True)
@@ -89,9 +90,9 @@ class Reasons:
         """Return 1 for the other classes of the task whose class is explained, 0 elsewhere, [n, score width]."""
         return keras.ops.matmul(chosen, self._rivals)
 
-    def _logits(self, values: Any, *, relu: bool = True) -> Any:  # noqa: ANN401
-        kernels, biases = self._heads
-        return keras.ops.matmul(keras.ops.relu(values) if relu else values, kernels) + biases
+    def _parts(self, values: Any) -> list[Any]:  # noqa: ANN401
+        """Return the logits of each output, of what the first layer gives."""
+        return self.scorer.logits(self.scorer.trunk(values))
 
     @cached_property
     def _start(self) -> Singles:
@@ -101,14 +102,9 @@ class Reasons:
         return np.concatenate([np.zeros(len(self.scorer.scaling.mean)), at_nothing]).astype(np.float32)
 
     @cached_property
-    def _heads(self) -> tuple[Singles, Singles]:
-        kernels, biases = zip(*self.scorer.heads, strict=True)
-        return np.concatenate(kernels, axis=1), np.concatenate(biases)
-
-    @cached_property
     def _rivals(self) -> Singles:
         """Return which columns are classes of one task and not the same, float32 [score width, score width]."""
-        width = self._heads[1].shape[0]
+        width = self.scorer.outputs[-1].start + self.scorer.outputs[-1].width
         rivals = np.zeros((width, width), np.float32)
         for output in self.scorer.outputs:
             part = slice(output.start, output.start + output.width)
@@ -121,3 +117,7 @@ class Reasons:
         columns = np.arange(len(self.scorer.scaling.mean))
         looks_at: Singles = (self.scorer.units.column[:, None] == columns).astype(np.float32)
         return looks_at
+
+
+def _joined(parts: list[Any]) -> Any:  # noqa: ANN401  (tensors)
+    return keras.ops.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]

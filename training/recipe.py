@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
+NETWORKS: Final = ("shared-bottom", "towers", "task-embedding", "mmoe", "ple")
+"""Architectures (``training.architectures``), in the order of their sizes."""
+WEIGHTS: Final = ("sqrt", "static", "uncertainty", "dwa")
+"""What a task counts for in the loss (``training.weights``)."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -19,6 +24,8 @@ class Recipe:
         trust: the teacher's share in the target of a labelled row; the rest is the label's.
         unlabelled: what a row counts for a task that has no label there, beside one that has.
         classes: what a task of classes counts beside the others.
+        network: the architecture, one of ``NETWORKS``.
+        weights: what the tasks count for, one of ``WEIGHTS``.
     """
 
     layers: tuple[int, ...] = (96, 256)
@@ -31,6 +38,8 @@ class Recipe:
     trust: float = 0.7
     unlabelled: float = 0.5
     classes: float = 1.0
+    network: str = NETWORKS[0]
+    weights: str = WEIGHTS[0]
 
 
 TAUGHT: Final = Recipe()

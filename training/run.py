@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from schemas import spec_file
 from schemas.atomic import atomic_file
@@ -15,6 +15,9 @@ from training.learn import learn
 from training.prepare import Options
 from training.recipe import QUICK, TAUGHT
 from training.report.summary import SUMMARY_HEAD, summary_rows
+
+_ASKED: Final = ("epochs", "layers", "network", "weights")
+"""What of the recipe can be said on the command line."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     spec = spec_file.load(args.spec) if args.spec else folder.spec
     usual: Literal["customer", "time"] = "time" if spec.training.test_from else "customer"
     recipe = QUICK if args.quick else TAUGHT
-    asked = {name: getattr(args, name) for name in ("epochs", "layers") if getattr(args, name) is not None}
+    asked = {name: getattr(args, name) for name in _ASKED if getattr(args, name) is not None}
     options = Options(args.seed, args.split or usual, replace(recipe, **asked), tuple(args.allow_leak), not args.quick)
     learned = learn(folder, spec, args.out, options, progress)
     if args.report:

@@ -23,7 +23,7 @@ from training.scaling import Scaling
 from training.tasks import KINDS
 from training.teachers import Taught, teach
 from training.units import Splits, Units
-from training.weights import prior_losses, row_weights, task_weights
+from training.weights import WEIGHTINGS, prior_losses, row_weights, task_weights
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ def fitted(
     learned = prepared.samples.features[prepared.split.train.any(axis=1)]
     splits = Splits.joined([] if taught is None else list(taught.splits.values()))
     units = Units.of(splits, learned, scaling, recipe.units)
-    network = Network.build(prepared.spec, scaling, Shape(recipe.layers, recipe.dropout), priors_of(prepared), units)
+    shape = Shape(recipe.layers, recipe.dropout, recipe.network)
+    network = Network.build(prepared.spec, scaling, shape, priors_of(prepared), units)
     material = material_of(prepared, inputs, taught, recipe)
     history = fit(network, material, recipe, seed, progress)
     if taught is not None:
@@ -116,7 +117,8 @@ def material_of(prepared: Prepared, inputs: Singles, taught: Taught | None, reci
                 targets[:, part] = trust * taught.answers[:, part] + (1.0 - trust) * targets[:, part]
                 counts[:, index] = np.where(known, 1.0, recipe.unlabelled)
     of_classes = np.array([output.kind == "multiclass" for output in outputs])
-    weights = task_weights(spec, labels, split.train) * np.where(of_classes, recipe.classes, 1.0)
+    weighting = WEIGHTINGS[recipe.weights](len(outputs))
+    weights = task_weights(spec, labels, split.train, weighting) * np.where(of_classes, recipe.classes, 1.0)
     return Material(
         train=Lesson(inputs[rows], targets, counts),
         validation=Lesson(
@@ -125,6 +127,7 @@ def material_of(prepared: Prepared, inputs: Singles, taught: Taught | None, reci
         weights=weights,
         per_row=row_weights(weights, counts),
         priors=prior_losses(spec, labels, split.train),
+        weighting=weighting,
     )
 
 

@@ -6,7 +6,7 @@ It runs in a process of its own, because it loads TensorFlow.
 """
 
 import sys
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,8 +35,9 @@ _INPUTS_WITH_UNITS: Final = 24
 
 def of_trained_shape(path: Path, seed: int = 0) -> Bundle:
     """Write and return a bundle for the built-in bank whose network has the default layers and random weights."""
+    from tests.networks import random_scorer  # noqa: PLC0415  (as above)
     from training.export import reasons_to_onnx, to_onnx  # noqa: PLC0415  (loads TensorFlow)
-    from training.network import Scorer, Shape  # noqa: PLC0415  (as above)
+    from training.network import Shape  # noqa: PLC0415  (as above)
     from training.reasons import Reasons  # noqa: PLC0415  (as above)
     from training.scaling import Scaling  # noqa: PLC0415  (as above)
 
@@ -44,20 +45,13 @@ def of_trained_shape(path: Path, seed: int = 0) -> Bundle:
     scaling = Scaling.of(_features(first), first.rolling.layout)
     rng = np.random.default_rng(seed)
     units = _units(scaling, rng)
-    widths = (first.manifest.feature_width + len(units), *Shape().layers)
-    shared = tuple(
-        (rng.normal(0, (2 / inputs) ** 0.5, (inputs, outputs)).astype(np.float32), np.zeros(outputs, np.float32))
-        for inputs, outputs in pairwise(widths)
-    )
     outputs = first.manifest.outputs
+    scorer = random_scorer(outputs, scaling, units, Shape(), rng)
     heads = tuple(
-        (
-            rng.normal(0, _HEADS, (widths[-1], output.width)).astype(np.float32),
-            np.full(output.width, _BIAS[output.kind], np.float32),
-        )
-        for output in outputs
+        (rng.normal(0, _HEADS, kernel.shape).astype(np.float32), np.full(output.width, _BIAS[output.kind], np.float32))
+        for output, (kernel, _) in zip(outputs, scorer.heads, strict=True)
     )
-    scorer = Scorer(outputs, scaling, units, shared, heads)
+    scorer = replace(scorer, heads=heads)
     network = to_onnx(scorer, first.manifest.feature_width)
     width = outputs[-1].start + outputs[-1].width
     reasons = reasons_to_onnx(Reasons(scorer), first.manifest.feature_width, width)

@@ -61,8 +61,9 @@ def scorer(spec: Spec, layout: Layout, features: Singles) -> Scorer:
     network = Network.build(spec, Scaling.of(features, layout), Shape((32, 16)), np.linspace(-1, 3, width))
     scorer = network.scorer(CALIBRATIONS)
     rng = np.random.default_rng(5)  # a new network's biases are 0, which the converter leaves out
-    shared = [(kernel, rng.normal(0, 0.1, len(bias)).astype(np.float32)) for kernel, bias in scorer.shared]
-    return replace(scorer, shared=tuple(shared))
+    first = (scorer.first[0], rng.normal(0, 0.1, 32).astype(np.float32))
+    weights = {**scorer.trunk.weights, "shared_1/bias": rng.normal(0, 0.1, 16).astype(np.float32)}
+    return replace(scorer, first=first, trunk=replace(scorer.trunk, weights=weights))
 
 
 @pytest.fixture(scope="module")

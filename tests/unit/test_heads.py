@@ -45,7 +45,7 @@ def test_no_head_gets_worse_and_the_shared_bottom_stays(
     network, material = trained
     monkeypatch.setattr(heads, "ROUNDS", 3)
     monkeypatch.setattr(heads, "_STEPS", 20)
-    before, bottom = losses(network, material), network.model.get_layer("shared_0").get_weights()
+    before, bottom = losses(network, material), network.model.get_layer("first").get_weights()
 
     rounds = go_on(network, material, 1)
 
@@ -54,7 +54,7 @@ def test_no_head_gets_worse_and_the_shared_bottom_stays(
     for index, output in enumerate(network.outputs):
         assert after[index] < before[index] if rounds[output.task] else after[index] == before[index]
     assert all(
-        np.array_equal(*pair) for pair in zip(bottom, network.model.get_layer("shared_0").get_weights(), strict=True)
+        np.array_equal(*pair) for pair in zip(bottom, network.model.get_layer("first").get_weights(), strict=True)
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -24,13 +23,15 @@ from stream_app.steps.phrases import Phrases
 from stream_app.steps.predict import Explainer
 from stream_app.steps.reasons import Grouping, Reasoner
 from tests.logs import SPEC
+from tests.networks import random_scorer
 from tests.unit.conftest import Tiny
 from training import reasons as integrated
 from training.arrays import Singles
 from training.export import reasons_to_onnx
-from training.network import Scorer
+from training.network import Scorer, Shape
 from training.parity import prove_reasons
 from training.reasons import Reasons
+from training.recipe import NETWORKS
 from training.scaling import Scaling
 from training.units import Units
 
@@ -53,26 +54,24 @@ def features(layout: Layout) -> Singles:
     return np.hstack([logs, linear]).astype(np.float32)
 
 
-def scorer_of(spec: Spec, layout: Layout, features: Singles, layers: tuple[int, ...], units: int = 12) -> Scorer:
+def scorer_of(
+    spec: Spec,
+    layout: Layout,
+    features: Singles,
+    layers: tuple[int, ...],
+    units: int = 12,
+    network: str = "shared-bottom",
+) -> Scorer:
     """Return a network with random weights."""
     rng, scaling = np.random.default_rng(7), Scaling.of(features, layout)
     looks_at = np.sort(rng.choice(np.flatnonzero(scaling.factor), units)).astype(np.int64)
     pieces = Units(looks_at, rng.normal(0, 1, units).astype(np.float32), np.full(units, 1.5, np.float32))
-    widths = (layout.feature_width + units, *layers)
-    shared = tuple(
-        (rng.normal(0, (2 / a) ** 0.5, (a, b)).astype(np.float32), rng.normal(0, 0.1, b).astype(np.float32))
-        for a, b in pairwise(widths)
-    )
-    heads = tuple(
-        (rng.normal(0, 0.3, (widths[-1], o.width)).astype(np.float32), rng.normal(0, 1, o.width).astype(np.float32))
-        for o in outputs_of(spec)
-    )
-    return Scorer(outputs_of(spec), scaling, pieces, shared, heads)
+    return random_scorer(outputs_of(spec), scaling, pieces, Shape(layers, network=network), rng)
 
 
-@pytest.fixture(scope="module")
-def scorer(spec: Spec, layout: Layout, features: Singles) -> Scorer:
-    return scorer_of(spec, layout, features, (32, 16))
+@pytest.fixture(scope="module", params=NETWORKS)
+def scorer(spec: Spec, layout: Layout, features: Singles, request: pytest.FixtureRequest) -> Scorer:
+    return scorer_of(spec, layout, features, (32, 16), network=request.param)
 
 
 def chosen(columns: NDArray[np.int64], width: int) -> Singles:
@@ -80,9 +79,10 @@ def chosen(columns: NDArray[np.int64], width: int) -> Singles:
 
 
 def logits(scorer: Scorer, encoded: tf.Tensor) -> tf.Tensor:
-    for kernel, bias in scorer.shared:
-        encoded = tf.nn.relu(encoded @ kernel + bias)
-    return tf.concat([encoded @ kernel + bias for kernel, bias in scorer.heads], axis=1)
+    kernel, bias = scorer.first
+    taken = scorer.trunk(encoded @ kernel + bias)
+    taken = taken * len(scorer.heads) if len(taken) == 1 else taken
+    return tf.concat([here @ kernel + bias for here, (kernel, bias) in zip(taken, scorer.heads, strict=True)], axis=1)
 
 
 def answer(scorer: Scorer, encoded: tf.Tensor, column: int) -> tf.Tensor:
@@ -138,8 +138,8 @@ def test_without_hidden_bends_each_input_contributes_its_weight_times_its_way(
     spec: Spec, layout: Layout, features: Singles
 ) -> None:
     scorer = scorer_of(spec, layout, features, (16,), units=0)
-    (kernel, bias) = scorer.shared[0]
-    straight = replace(scorer, shared=((kernel, bias + np.float32(1e3)),))  # no unit of the layer is ever off
+    (kernel, bias) = scorer.first
+    straight = replace(scorer, first=(kernel, bias + np.float32(1e3)))  # no unit of the layer is ever off
     found = np.asarray(Reasons(straight)(features, chosen(np.zeros(len(features), np.int64), width_of(scorer))))
     weights = kernel @ straight.heads[0][0][:, 0]
     assert found[:, :-1] == pytest.approx(np.asarray(scorer.scaling(features)) * weights, abs=2e-3)
@@ -162,8 +162,8 @@ def test_an_exported_explanation_is_proven_and_another_one_refused(scorer: Score
     told = prove_reasons(model, Reasons(scorer), features, scorer.outputs)
     assert told["same_bits_for_batches"] == [1, 70]
 
-    (kernel, bias), *rest = scorer.shared
-    other = replace(scorer, shared=((kernel * np.float32(1.01), bias), *rest))
+    kernel, bias = scorer.first
+    other = replace(scorer, first=(kernel * np.float32(1.01), bias))
     with pytest.raises(TrainingError, match="found a difference of"):
         prove_reasons(model, Reasons(other), features, scorer.outputs)
 

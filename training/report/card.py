@@ -10,8 +10,8 @@ from training.report.meaning import meaning
 from training.report.tables import MEASURES, interval, number
 
 _WHAT: Final = (
-    "One multi-task network, learned by Foretell {version}. The whole of what was measured is in `manifest.json` and "
-    "`report.html`."
+    "One multi-task network ({network}, layers of {layers}), learned by Foretell {version}. The whole of what was "
+    "measured is in `manifest.json` and `report.html`."
 )
 _USE: Final = (
     "It answers, for one customer at one moment, the questions below from that customer's own event log. Its scores "
@@ -35,7 +35,7 @@ def card(manifest: Manifest) -> bytes:
     spec = manifest.spec
     parts = [
         f"# Model card: {spec.name}",
-        _WHAT.format(version=manifest.versions.get("foretell", "")),
+        _what(manifest),
         "## Intended use",
         _USE,
         *_questions(spec),
@@ -52,6 +52,12 @@ def card(manifest: Manifest) -> bytes:
         _LIMITS,
     ]
     return "\n\n".join(part for part in parts if part).encode()
+
+
+def _what(manifest: Manifest) -> str:
+    recipe = manifest.data["recipe"]
+    layers = " and ".join(map(str, recipe["layers"]))
+    return _WHAT.format(network=recipe["network"], layers=layers, version=manifest.versions.get("foretell", ""))
 
 
 def _questions(spec: Spec) -> Iterator[str]:

@@ -18,12 +18,12 @@ def random_scorer(
     first = _layer(rng, len(scaling.mean) + len(units), architecture.first)
     trunk = Trunk(architecture, {name: _weight(rng, form) for name, form in architecture.shapes.items()})
     taken = trunk(np.zeros((1, architecture.first), np.float32))
-    heads = tuple(_layer(rng, taken[0].shape[1], output.width) for output in outputs)
+    heads = tuple(_layer(rng, taken[0].shape[1], output.width, 0.3) for output in outputs)
     return Scorer(outputs, scaling, units, first, trunk, heads)
 
 
-def _layer(rng: np.random.Generator, before: int, width: int) -> Layer:
-    return _weight(rng, (before, width)), _weight(rng, (width,))
+def _layer(rng: np.random.Generator, before: int, width: int, size: float = 1.0) -> Layer:
+    return np.float32(size) * _weight(rng, (before, width)), _weight(rng, (width,))
 
 
 def _weight(rng: np.random.Generator, form: tuple[int, ...]) -> Singles:

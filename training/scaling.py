@@ -23,15 +23,15 @@ the simulated bank the gain of next_behaviour rose from 69 to 81 % of the oracle
 
 
 class Block(NamedTuple):
-    """Scaled inputs of some columns.
+    """Inputs of some columns, before they are scaled.
 
     Attributes:
         columns: int64 [k], their places in a feature row.
-        inputs: tensor [n, k].
+        distances: tensor [n, k], from the mean, within bounds; times the factor, they are the scaled inputs.
     """
 
     columns: Ints
-    inputs: Any
+    distances: Any
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Scaling:
         mean: float32 [feature width].
         factor: float32 [feature width], 1 / standard deviation; 0 for columns that are constant or that the network may
             not see.
-        low: float32 [feature width], the least scaled input.
+        low: float32 [feature width], the least distance from the mean; 0 where the factor is.
         high: float32 [feature width], the largest.
     """
 
@@ -70,7 +70,8 @@ class Scaling:
         factor = np.zeros(layout.feature_width)
         seen = np.array([column for column in layout.inputs if deviation[column] > _CONSTANT], np.int64)
         factor[seen] = 1.0 / deviation[seen]
-        bounds = (np.clip((bound - mean) * factor, -LIMIT, LIMIT).astype(np.float32) for bound in (low, high))
+        far = LIMIT * deviation * (factor > 0)
+        bounds = (np.clip(bound - mean, -far, far).astype(np.float32) for bound in (low, high))
         near = near[layout.log_width :]
         return cls(layout.log_width, near, mean.astype(np.float32), factor.astype(np.float32), *bounds)
 
@@ -85,7 +86,7 @@ class Scaling:
         plain = features[:, self.log_width :]
         linear = plain * (1.0 - self.near) + ops.divide(self.near, 1.0 + ops.abs(plain) * self.near)
         inputs = ops.concatenate([logs, linear], axis=1)
-        return ops.clip((inputs - self.mean) * self.factor, self.low, self.high)
+        return ops.clip(inputs - self.mean, self.low, self.high) * self.factor
 
     def rows(self, features: Singles) -> Singles:
         """Return the scaled inputs of many raw feature rows, float32 [n, feature width], part by part."""
@@ -98,12 +99,13 @@ class Scaling:
             values = np.log1p(np.maximum(values, 0.0))
         elif self.near[column - self.log_width]:
             values = 1.0 / (1.0 + np.abs(values))
-        scaled = (values - self.mean[column]) * self.factor[column].astype(np.float64)
-        return np.sort(np.clip(scaled, self.low[column], self.high[column]))
+        distances = np.clip(values - self.mean[column], self.low[column], self.high[column])
+        return np.sort(distances * self.factor[column].astype(np.float64))
 
     def blocks(self, features: Any) -> tuple[Block, ...]:  # noqa: ANN401  (tensors)
-        """Return the same scaled inputs bit by bit, as blocks that each go through their own steps alone.
+        """Return the inputs as blocks that each go through their own steps alone, and before the last of them.
 
+        Times the factor they are the scaled inputs bit by bit: a first layer's kernel can take that in.
         Joining them would copy every number once more; a first layer can add up its product with each block. Left out
         are the unseen columns at the end of a row. A distance is also in the block of columns that are taken as they
         are, with 0.
@@ -130,7 +132,7 @@ class Scaling:
         from keras import ops  # noqa: PLC0415  (loads TensorFlow)
 
         low, high = (bound[columns] * (factor[columns] > 0) for bound in (self.low, self.high))
-        return Block(columns, ops.clip((values - self.mean[columns]) * factor[columns], low, high))
+        return Block(columns, ops.clip(values - self.mean[columns], low, high))
 
 
 def _is_distance(name: str) -> bool:

@@ -151,8 +151,8 @@ def test_blocks_hold_the_same_inputs_to_the_last_bit(hidden: str, features: Sing
     tensor = keras.ops.convert_to_tensor(rows)
     expected, found = np.asarray(scaling(tensor)), np.zeros_like(rows)
 
-    for columns, inputs in scaling.blocks(tensor):
-        found[:, columns] += np.asarray(inputs)
+    for columns, distances in scaling.blocks(tensor):
+        found[:, columns] += np.asarray(distances) * scaling.factor[columns]
 
     assert np.array_equal(found, expected)
     assert found.any(axis=0).sum() == np.count_nonzero(scaling.factor)

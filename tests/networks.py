@@ -23,7 +23,8 @@ def random_scorer(
 
 
 def _layer(rng: np.random.Generator, before: int, width: int, size: float = 1.0) -> Layer:
-    return np.float32(size) * _weight(rng, (before, width)), _weight(rng, (width,))
+    kernel: Singles = np.float32(size) * _weight(rng, (before, width))
+    return kernel, _weight(rng, (width,))
 
 
 def _weight(rng: np.random.Generator, form: tuple[int, ...]) -> Singles:

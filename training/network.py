@@ -214,7 +214,8 @@ class _Trunk(keras.layers.Layer):  # type: ignore[misc]
 
 def _copies(source: Ints, wanted: Ints) -> Singles:
     """Return what a row of columns is multiplied by to have the wanted ones, float32 [source, wanted]."""
-    return (source[:, None] == wanted).astype(np.float32)
+    copies: Singles = (source[:, None] == wanted).astype(np.float32)
+    return copies
 
 
 def _encoded(inputs: Any, units: Units) -> Any:  # noqa: ANN401  (tensors)

@@ -28,8 +28,8 @@ class Recipe:
         weights: what the tasks count for, one of ``WEIGHTS``.
     """
 
-    layers: tuple[int, ...] = (96, 256)
-    units: int = 128
+    layers: tuple[int, ...] = (64, 256)
+    units: int = 64
     dropout: float = 0.05
     epochs: int = 20
     patience: int = 6

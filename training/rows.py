@@ -1,5 +1,6 @@
 """Chooses the rows to learn from: whom to look at, and when. Features and labels of a row come later."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -19,7 +20,9 @@ OUTCOME: Final = 2
 """A tick at the time of an outcome: what happened before it, and the customer records of that very time."""
 RECORD: Final = 3
 """A customer's first record: that record, and what happened before it."""
-ROW_KINDS: Final = {"event": (EVENT,), "tick": (TICK, OUTCOME), "record": (RECORD,)}
+BETWEEN: Final = 4
+"""A tick between the cuts: to learn from, and never to test on."""
+ROW_KINDS: Final = {"event": (EVENT,), "tick": (TICK, OUTCOME, BETWEEN), "record": (RECORD,)}
 _OF_KIND: Final = {"outcome_at": OUTCOME, "activated": RECORD}
 """Label rules that have a kind of rows to themselves."""
 
@@ -31,7 +34,7 @@ class Rows:
     Attributes:
         customer: int64 [n].
         time_ms: int64 [n].
-        kind: int8 [n], EVENT, TICK, OUTCOME or RECORD.
+        kind: int8 [n], EVENT, TICK, OUTCOME, RECORD or BETWEEN.
         after: int64 [n], the index of the first transaction of the log that the features must not know; those of the
             same customer from there on are the future.
     """
@@ -43,6 +46,12 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.customer)
+
+    @property
+    def asked(self) -> Flags:
+        """Return the rows of the kinds that are scored in production, bool [n]: all but those between the cuts."""
+        asked: Flags = self.kind != BETWEEN
+        return asked
 
     def take(self, keep: Ints | Flags) -> "Rows":
         """Return the rows of an index or a mask."""
@@ -56,6 +65,7 @@ def choose(log: Log, spec: Spec, seed: int) -> Rows:
         _answerable(_cuts(log, spec), log, spec),
         _at_outcomes(log, spec),
         _answerable(_first_records(log), log, spec),
+        _answerable(_between(log, spec), log, spec),
     )
     columns = ([getattr(part, name) for part in parts] for name in ("customer", "time_ms", "kind", "after"))
     return Rows(*(np.concatenate(column) for column in columns))
@@ -122,20 +132,20 @@ def known_until(log: Log, task: Task) -> Ints:
     return log.outcomes_until if task.label in ("outcome_within", "outcome_next") else log.observed_until
 
 
-def cut_times(start_ms: int, end_ms: int, spec: Spec) -> Ints:
+def cut_times(start_ms: int, end_ms: int, spec: Spec, every: str | None = None) -> Ints:
     """Return the cuts in [start, end]: local midnights, the first of each month or every so many days.
 
     Days count from ``cut_from`` of the spec on, before which there is no cut, or from 1970 on.
     """
     offset = spec.utc_offset_minutes * 60_000
     first, last = ((time + offset) // DAY_MS for time in (start_ms, end_ms))
-    options = spec.training
-    begin = 0 if options.cut_from is None else day_number(options.cut_from)
-    if options.cut_every == "month":
+    begin = 0 if spec.training.cut_from is None else day_number(spec.training.cut_from)
+    every = every or spec.training.cut_every
+    if every == "month":
         months = np.arange(*(np.array([first, last + 31], "datetime64[D]").astype("datetime64[M]")))
         days = months.astype("datetime64[D]").astype(np.int64)
     else:
-        step = int(options.cut_every.removesuffix("d"))
+        step = int(every.removesuffix("d"))
         days = begin + np.arange((first - begin) // step, (last - begin) // step + 1) * step
     times = midnight_ms(days[days >= begin], spec)
     return times[(times >= start_ms) & (times <= end_ms)]
@@ -173,17 +183,40 @@ def _draw(index: Ints, most: int, rng: np.random.Generator) -> Ints:
 
 def _cuts(log: Log, spec: Spec) -> Rows:
     """Return a tick for every cut from a customer's first transaction or record to the end of its observation."""
+    return _while_observed(log, lambda start, end: cut_times(start, end, spec), TICK)
+
+
+def _between(log: Log, spec: Spec) -> Rows:
+    """Return the ticks between the cuts that are learned from as well."""
+    every = spec.training.learn_every
+    if every is None:
+        return _while_observed(log, lambda start, end: np.empty(0, np.int64), BETWEEN)  # noqa: ARG005  (none at all)
+    return _while_observed(
+        log,
+        lambda start, end: np.setdiff1d(cut_times(start, end, spec, every), cut_times(start, end, spec)),
+        BETWEEN,
+    )
+
+
+def _while_observed(log: Log, times: Callable[[int, int], Ints], kind: int) -> Rows:
+    """Return a tick at every time from a customer's first transaction or record to the end of its observation.
+
+    Args:
+        log: what happened.
+        times: makes the times, int64, from the earliest start and the latest end.
+        kind: of the rows.
+    """
     start = np.minimum(log.first_event_ms, _first_record_ms(log))
     end = np.minimum(log.observed_until, LATEST_MS - 1)
     seen = start <= end
     if not seen.any():
-        return _ticks(log, np.empty(0, np.int64), np.empty(0, np.int64), TICK)
-    cuts = cut_times(int(start[seen].min()), int(end[seen].max()), spec)
+        return _ticks(log, np.empty(0, np.int64), np.empty(0, np.int64), kind)
+    cuts = times(int(start[seen].min()), int(end[seen].max()))
     first, last = np.searchsorted(cuts, start, "right"), np.searchsorted(cuts, end, "right")
     count = np.where(seen, last - first, 0)
     customer = np.repeat(np.arange(len(start)), count)
     place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
-    return _ticks(log, customer, cuts[place], TICK)
+    return _ticks(log, customer, cuts[place], kind)
 
 
 def _first_record_ms(log: Log) -> Ints:

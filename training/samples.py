@@ -15,7 +15,7 @@ from stream_app.kernel.rolling import Rolling
 from training.arrays import Flags, Ints, Singles
 from training.labels import Labels, label
 from training.log import Log
-from training.rows import EVENT, TICK, Rows, choose
+from training.rows import BETWEEN, EVENT, TICK, Rows, choose
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,7 +164,7 @@ class _Items:
         moved, known = log.transactions, log.records
         read_after = np.full(len(moved.kind), -1)
         read_after[rows.after[events] - 1] = events
-        tick_rank = np.where(rows.kind[ticks] == TICK, _TICK, _AFTER_RECORD)
+        tick_rank = np.where(np.isin(rows.kind[ticks], (TICK, BETWEEN)), _TICK, _AFTER_RECORD)
         size = [len(moved.customer), len(known.customer), len(ticks)]
         op = np.repeat([kernel.TRANSACTION, kernel.CUSTOMER, kernel.TICK], size)
         customer = np.concatenate([moved.customer, known.customer, rows.customer[ticks]])

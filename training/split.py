@@ -35,7 +35,7 @@ def split(samples: Samples, log: Log, spec: Spec, how: Literal["customer", "time
 
     By customer: no group of customers stands on two sides. By time: test rows lie at or after a cut (``test_from`` of
     the spec, or where the last quarter of the labels begins); the labels of all other rows were settled before it, and
-    those are split by customer.
+    those are split by customer. Rows between the cuts are learned from and stand on no other side.
 
     Args:
         samples: rows with labels.
@@ -45,14 +45,17 @@ def split(samples: Samples, log: Log, spec: Spec, how: Literal["customer", "time
         seed: of the customers' places.
     """
     known = samples.labels.known
-    part = sides(log, seed)[samples.rows.customer]
+    part, asked = sides(log, seed)[samples.rows.customer], samples.rows.asked
     if how == "customer":
-        return Split(*(known & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION, TEST)))
+        train, *checked = (known & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION, TEST))
+        return Split(train, *(side & asked[:, None] for side in checked))
     cut_ms = _cut(samples, spec)
     early = known & (samples.labels.settled_ms <= cut_ms)
     part = _side(places(log, seed)[samples.rows.customer] * (1.0 - SHARES["test"]))
     train, validation, calibration = (early & (part == side)[:, None] for side in (TRAIN, VALIDATION, CALIBRATION))
-    return Split(train, validation, calibration, known & (samples.rows.time_ms >= cut_ms)[:, None], cut_ms)
+    tested = known & (samples.rows.time_ms >= cut_ms)[:, None]
+    validation, calibration, tested = (side & asked[:, None] for side in (validation, calibration, tested))
+    return Split(train, validation, calibration, tested, cut_ms)
 
 
 def split_fold(samples: Samples, log: Log, fold: int, seed: int, strata: Flags) -> Split:
@@ -77,10 +80,9 @@ def split_fold(samples: Samples, log: Log, fold: int, seed: int, strata: Flags) 
     rank[stratum] -= int((~stratum).sum())
     known, mine = samples.labels.known, (rank % FOLDS)[group][samples.rows.customer]
     part = _side(places(log, seed)[samples.rows.customer] * (1.0 - SHARES["test"]))
-    train, validation, calibration = (
-        known & ((mine != fold) & (part == side))[:, None] for side in (TRAIN, VALIDATION, CALIBRATION)
-    )
-    return Split(train, validation, calibration, known & (mine == fold)[:, None])
+    train, *checked = (known & ((mine != fold) & (part == side))[:, None] for side in (TRAIN, VALIDATION, CALIBRATION))
+    tested = known & (mine == fold)[:, None]
+    return Split(train, *(side & samples.rows.asked[:, None] for side in (*checked, tested)))
 
 
 def sides(log: Log, seed: int) -> Ints:
@@ -103,5 +105,5 @@ def _cut(samples: Samples, spec: Spec) -> int:
     """Return the time that the spec names, or the one with the wanted share of labelled rows at or after it."""
     if spec.training.test_from is not None:
         return int(midnight_ms(np.array(day_number(spec.training.test_from)), spec))
-    times = np.sort(samples.rows.time_ms[samples.labels.known.any(axis=1)])
+    times = np.sort(samples.rows.time_ms[samples.labels.known.any(axis=1) & samples.rows.asked])
     return int(times[int(len(times) * (1.0 - LATER_SHARE))]) if len(times) else 0

@@ -37,6 +37,8 @@ UNCHECKED_TREES: Final = 100
 def grow(prepared: Prepared, index: int, parameters: Parameters, answered: Flags, seed: int) -> Floats:
     """Grow trees for a task on its training rows, stop by its validation rows; return scores, float64 [m, width].
 
+    They learn at the cuts alone: rows between these made them worse (Berka: value by .007, preference by .0075 nats).
+
     Args:
         prepared: the samples.
         index: of the task.
@@ -48,7 +50,7 @@ def grow(prepared: Prepared, index: int, parameters: Parameters, answered: Flags
 
     samples, split, task = prepared.samples, prepared.split, prepared.spec.tasks[index]
     kind, columns = KINDS[task.learned_as], np.array(prepared.layout.inputs)
-    train, checked = split.train[:, index], split.validation[:, index]
+    train, checked = split.train[:, index] & samples.rows.asked, split.validation[:, index]
     label = kind.tree_label(samples.labels.value[:, index])
     unit = kind.tree_unit(samples.labels.value[train, index])
     width = len(prepared.spec.classes(task)) or 1

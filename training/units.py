@@ -13,8 +13,6 @@ import numpy as np
 from training.arrays import Floats, Ints, Singles
 from training.scaling import Scaling
 
-MOST: Final = 128
-"""Units of a network, in all."""
 MOST_OF_ONE: Final = 16
 """Units of one input."""
 _EVENNESS: Final = 0.7
@@ -66,7 +64,7 @@ class Units(NamedTuple):
         return cls(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.float32))
 
     @classmethod
-    def of(cls, splits: Splits, features: Singles, scaling: Scaling, most: int = MOST) -> "Units":
+    def of(cls, splits: Splits, features: Singles, scaling: Scaling, most: int) -> "Units":
         """Place units where trees split.
 
         Args:

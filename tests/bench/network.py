@@ -60,11 +60,13 @@ def of_trained_shape(path: Path, seed: int = 0) -> Bundle:
 
 def _units(scaling: Any, rng: np.random.Generator) -> Any:  # noqa: ANN401  (of modules that load TensorFlow)
     """Return as many units as a trained network has, of as many inputs."""
-    from training.units import MOST, Units  # noqa: PLC0415  (as above)
+    from training.recipe import TAUGHT  # noqa: PLC0415  (as above)
+    from training.units import Units  # noqa: PLC0415  (as above)
 
     seen = np.flatnonzero(scaling.factor)
-    columns = np.sort(np.resize(rng.choice(seen, _INPUTS_WITH_UNITS, replace=False), MOST)).astype(np.int64)
-    return Units(columns, rng.normal(0, 1, MOST).astype(np.float32), np.full(MOST, 2.0, np.float32))
+    most = TAUGHT.units
+    columns = np.sort(np.resize(rng.choice(seen, _INPUTS_WITH_UNITS, replace=False), most)).astype(np.int64)
+    return Units(columns, rng.normal(0, 1, most).astype(np.float32), np.full(most, 2.0, np.float32))
 
 
 def _features(first: Bundle) -> Singles:

@@ -20,6 +20,7 @@ from training.benchmark.table import Table, measured
 from training.benchmark.tuned import Tuned, tuned
 from training.datasets.simulator import BankSimulator
 from training.prepare import Prepared
+from training.rows import BETWEEN
 from training.tasks import KINDS
 from training.trees import grow
 
@@ -216,3 +217,21 @@ def test_what_was_found_by_search_names_tasks_and_widths_that_can_be(name: str) 
 def test_a_missing_source_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["benchmark", "taiwan", "--out", str(tmp_path / "out")]) != 0
     assert "Expected --source with the data of taiwan" in capsys.readouterr().err
+
+
+def test_trees_learn_at_the_cuts_alone(tiny_prepared: Prepared) -> None:
+    rows, split = tiny_prepared.samples.rows, tiny_prepared.split
+    answered = split.test[:, 0]
+    dropped = split.train[:, 0] & (np.arange(len(rows)) % 2 == 0)
+    between = replace(rows, kind=np.where(dropped, BETWEEN, rows.kind))
+    marked = replace(tiny_prepared, samples=replace(tiny_prepared.samples, rows=between))
+    less = split.train.copy()
+    less[dropped, 0] = False
+    without = replace(tiny_prepared, split=replace(split, train=less))
+
+    found = {
+        name: grow(prepared, 0, {}, answered, 1).tobytes()
+        for name, prepared in {"all": tiny_prepared, "marked": marked, "without": without}.items()
+    }
+
+    assert found["marked"] == found["without"] != found["all"]

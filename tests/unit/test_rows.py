@@ -8,7 +8,7 @@ import pytest
 from schemas.spec import Spec
 from tests.logs import START_MS, at, log_of, spec_of
 from training.log import Log
-from training.rows import EVENT, OUTCOME, TICK, Rows, choose, cut_times, day_ends
+from training.rows import BETWEEN, EVENT, OUTCOME, TICK, Rows, choose, cut_times, day_ends
 
 CHURN = '[[tasks]]\nname = "churn"\nkind = "binary"\nlabel = "inactive"\nhorizon_days = 10\n'
 LOAN = '[[tasks]]\nname = "loan"\nkind = "binary"\nlabel = "outcome_at"\nhorizon_days = 10\n'
@@ -62,6 +62,18 @@ def test_cuts_begin_on_the_day_that_the_spec_names_and_count_from_it() -> None:
     log = log_of(spec, shopping(2), until=(50,))
 
     assert [day for _, day in of_kind(choose(log, spec, 1), TICK)] == [4, 13, 22, 31, 40]
+
+
+def test_rows_to_learn_from_lie_between_the_cuts_and_never_on_one() -> None:
+    spec = spec_of(CHURN, 'cut_every = "9d"\ncut_from = 2024-01-05\nlearn_every = "3d"\nmax_event_rows = 0')
+    log = log_of(spec, shopping(2), until=(30,))
+
+    rows = choose(log, spec, 1)
+
+    assert [day for _, day in of_kind(rows, TICK)] == [4, 13]
+    assert [day for _, day in of_kind(rows, BETWEEN)] == [7, 10, 16, 19]
+    assert rows.asked.tolist() == [True] * 2 + [False] * 4
+    assert not of_kind(choose(log, spec_of(CHURN, 'cut_every = "9d"\nmax_event_rows = 0'), 1), BETWEEN)
 
 
 def test_monthly_cuts_begin_on_the_day_that_the_spec_names() -> None:

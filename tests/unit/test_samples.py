@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,7 +22,7 @@ from training.events import read_log
 from training.frame import frame
 from training.log import Log
 from training.prepare import Options, Prepared, sampled
-from training.rows import EVENT, OUTCOME, TICK, choose
+from training.rows import BETWEEN, EVENT, OUTCOME, TICK, choose
 from training.samples import draw, load, replay, without_repeats
 
 TASKS = """
@@ -130,6 +131,28 @@ def test_a_tick_does_not_know_the_customer_record_of_its_time_and_an_outcome_row
         TICK: 0.0,
         OUTCOME: 5000.0,
     }
+
+
+def test_a_row_between_the_cuts_knows_what_a_cut_of_its_time_would(log: Log) -> None:
+    spec = spec_with_income()
+    daily, between = (
+        msgspec.structs.replace(spec, training=msgspec.structs.replace(spec.training, **options))
+        for options in ({"cut_every": "1d"}, {"cut_every": "999d", "learn_every": "1d"})
+    )
+    at_cuts, others = draw(log, daily, 1), draw(log, between, 1)
+    known = {
+        (int(who), int(when)): row.tobytes()
+        for who, when, kind, row in zip(
+            at_cuts.rows.customer, at_cuts.rows.time_ms, at_cuts.rows.kind, at_cuts.features, strict=True
+        )
+        if kind == TICK
+    }
+    chosen = np.flatnonzero(others.rows.kind == BETWEEN)
+
+    assert len(chosen) > 10
+    for index in chosen.tolist():
+        key = (int(others.rows.customer[index]), int(others.rows.time_ms[index]))
+        assert others.features[index].tobytes() == known[key]
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 5, 100_000])

@@ -12,8 +12,8 @@ from tests.logs import at
 from training.labels import label
 from training.log import Log
 from training.prepare import Prepared
-from training.rows import horizon_ms
-from training.samples import Samples
+from training.rows import BETWEEN, horizon_ms
+from training.samples import Samples, draw
 from training.split import FOLDS, SHARES, Split, sides, split, split_fold
 
 PARTS = ("train", "validation", "calibration", "test")
@@ -46,6 +46,31 @@ def test_by_customer_every_label_is_used_and_no_customer_stands_on_two_sides(tin
     assert np.array_equal(np.any(masks(parts), axis=0), samples.labels.known)
     customers = [set(samples.rows.customer[mask.any(axis=1)].tolist()) for mask in masks(parts)]
     assert sum(map(len, customers)) == len(set.union(*customers))
+
+
+@pytest.mark.parametrize("how", ["customer", "time", "fold"])
+def test_rows_between_the_cuts_are_only_learned_from(tiny_prepared: Prepared, how: str) -> None:
+    options = msgspec.structs.replace(tiny_prepared.spec.training, learn_every="4d")
+    spec, log = msgspec.structs.replace(tiny_prepared.spec, training=options), tiny_prepared.log
+    samples = draw(log, spec, 1)
+    between = samples.rows.kind == BETWEEN
+    if how == "fold":
+        parts = split_fold(samples, log, 0, 1, np.zeros(len(log.customers), np.bool_))
+    else:
+        parts = split(samples, log, spec, how, 1)  # type: ignore[arg-type]
+
+    used = {
+        name: (int(mask[between].sum()), int(mask[~between].sum()))
+        for name, mask in zip(PARTS, masks(parts), strict=True)
+    }
+
+    assert used["train"][0] > 0
+    assert [used[name][0] for name in PARTS[1:]] == [0, 0, 0]
+    assert all(other > 0 for _, other in used.values())
+    trained, tested = (set(samples.rows.customer[mask.any(axis=1)].tolist()) for mask in (parts.train, parts.test))
+    assert how == "time" or not trained & tested
+    if parts.cut_ms is not None:
+        assert samples.labels.settled_ms[parts.train].max() <= parts.cut_ms
 
 
 def test_customers_of_one_group_stand_on_one_side(tiny_prepared: Prepared) -> None:

@@ -59,8 +59,8 @@ def test_two_values_a_constant_and_what_the_network_may_not_see_have_no_units(
 ) -> None:
     scaling = Scaling.of(features, layout)
     hidden = int(np.flatnonzero(scaling.factor == 0)[0]) if (scaling.factor == 0).any() else 1
-    assert len(Units.of(splits([1, hidden], [0.5, 0.5], [0.5, 0.5]), features, scaling)) == 0
-    assert len(Units.of(Splits.joined([]), features, scaling)) == 0
+    assert len(Units.of(splits([1, hidden], [0.5, 0.5], [0.5, 0.5]), features, scaling, 8)) == 0
+    assert len(Units.of(Splits.joined([]), features, scaling, 8)) == 0
 
 
 def test_no_unit_is_so_narrow_that_it_magnifies_the_rounding_of_its_input(features: Singles, layout: Layout) -> None:

@@ -85,7 +85,7 @@ def later(prepared: Prepared) -> Prepared:
             split,
             train=split.train & early,
             validation=split.validation & early,
-            calibration=asked & ~early,
+            calibration=asked & ~early & rows.asked[:, None],
             test=np.zeros_like(split.test),
         ),
     )

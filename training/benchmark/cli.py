@@ -7,7 +7,7 @@ from pathlib import Path
 from schemas.errors import ForetellError
 
 _SETS = ("taiwan", "online-retail", "berka", "simulated")
-_EXTRA = ("lightgbm", "optuna", "sklearn", "tensorflow", "tf2onnx")
+_EXTRA = ("fairlearn", "lightgbm", "optuna", "sklearn", "tensorflow", "tf2onnx")
 _EXAMPLE = """\
 example:
   foretell benchmark online-retail --source "Online Retail.xlsx" --out retail-benchmark

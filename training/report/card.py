@@ -45,9 +45,10 @@ def card(manifest: Manifest) -> bytes:
         _MEASURED,
         *_table(*_measures(manifest)),
         "## Calibration",
-        *_table(("task", "rows", "method", "calibration error (ECE)"), list(_calibration(manifest))),
+        *_table(("task", "rows", "method", "calibration error (ECE)", "95 %"), list(_calibration(manifest))),
         "## Protected attributes",
         *_protected(spec),
+        *_fairness(manifest),
         "## Limits",
         _LIMITS,
     ]
@@ -101,7 +102,9 @@ def _calibration(manifest: Manifest) -> Iterator[tuple[str, ...]]:
     for task in manifest.spec.tasks:
         method = str(manifest.calibration.get(task.name, {}).get("method", "none"))
         for kind, entry in manifest.metrics.get(task.name, {}).items():
-            yield task.name, kind, method, number(entry["network"].get("ece"))
+            low, high = entry.get("others", {}).get("ece", (None, None))
+            sure = "–" if low is None else f"{number(low)} to {number(high)}"
+            yield task.name, kind, method, number(entry["network"].get("ece")), sure
 
 
 def _protected(spec: Spec) -> Iterator[str]:
@@ -110,6 +113,24 @@ def _protected(spec: Spec) -> Iterator[str]:
         yield f"The data holds none of {', '.join(PROTECTED)}."
     for attribute in there:
         yield f"- **{attribute.name}**: {'an input of the network' if attribute.is_input else 'kept from the network'}."
+
+
+def _fairness(manifest: Manifest) -> Iterator[str]:
+    """Return the largest differences of decisions between protected groups, where any were measured."""
+    rows = [
+        (
+            task.name,
+            kind,
+            attribute,
+            number(found["demographic_parity_difference"]),
+            number(found["equalized_odds_difference"]),
+        )
+        for task in manifest.spec.tasks
+        for kind, entry in manifest.metrics.get(task.name, {}).items()
+        for attribute, found in entry.get("fairness", {}).items()
+    ]
+    if rows:
+        yield from _table(("task", "rows", "by", "demographic parity difference", "equalized odds difference"), rows)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

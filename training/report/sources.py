@@ -1,11 +1,12 @@
 """The parts of the page about the data and about the bundle."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
+from training.drift import LARGE, MODERATE
 from training.report.census import PARTS
 from training.report.chart import Axis, Chart, short, up_to
 from training.report.figures import figure
@@ -26,7 +27,7 @@ def data_section(story: Story) -> Html:
         f"{data['last'][:10]}, {data['records']:,} customer records and {data['outcomes']:,} outcomes. "
         f"{data['rows']:,} rows were drawn (seed {data['seed']}), {_split(story)}. {_accepted(data['refused'])}"
     )
-    tables = [_labels(story), _types(story), *_refused(data["refused"])]
+    tables = [_labels(story), _types(story), *_refused(data["refused"]), *_drift(data["drift"])]
     return tag(
         "section",
         tag("h2", "Data"),
@@ -66,6 +67,18 @@ def _split(story: Story) -> str:
     if story.census.cut:
         return f"split by time: test rows lie at or after {story.census.cut}, labels to learn from were settled before"
     return "split by customer: nobody stands on two sides"
+
+
+def _drift(found: Mapping[str, Any]) -> list[Html]:
+    if not found:
+        return []
+    rows = [(name, f"{value:.3f}") for name, value in found["inputs"].items()]
+    rows += [(f"score of {task}", f"{value:.3f}") for task, value in found["scores"].items()]
+    caption = (
+        "How far test rows lie from training rows: population stability index, the inputs that moved most. "
+        f"{found['large']} of {found['of']} are at {LARGE:g} or above (large), {found['moderate']} more at {MODERATE:g}"
+    )
+    return [table(caption, [words("column"), Column("PSI")], rows)]
 
 
 def _accepted(refused: Mapping[str, int]) -> str:

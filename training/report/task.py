@@ -11,6 +11,7 @@ from training.measures import f1_scores, pr_auc, roc_auc
 from training.report import curves
 from training.report.chart import legend
 from training.report.figures import NAMES, figures, money
+from training.report.groups import group_tables
 from training.report.markup import Html, joined, tag
 from training.report.meaning import meaning
 from training.report.story import Story
@@ -43,7 +44,7 @@ def task_section(story: Story, task: Task) -> Html:
     """Return the part about a task."""
     sheets = story.sheets.get(task.name, {})
     entries = story.manifest.metrics.get(task.name, {})
-    parts = [_rows(sheet, kind, entries[kind]) for kind, sheet in sheets.items()]
+    parts = [_rows(task, sheet, kind, entries[kind]) for kind, sheet in sheets.items()]
     if not parts:
         parts = [tag("p", "No test row has a label: nothing was measured.", class_="note")]
     head = tag("h2", task.name, " ", tag("small", KINDS[task.kind]))
@@ -94,14 +95,14 @@ def _legend(sheets: dict[str, Sheet]) -> Html:
     return legend((model, NAMES[model]) for model in models)
 
 
-def _rows(sheet: Sheet, kind: str, entry: dict[str, Any]) -> Html:
+def _rows(task: Task, sheet: Sheet, kind: str, entry: dict[str, Any]) -> Html:
     tables = {"binary": _of_yes_and_no, "multiclass": _of_classes, "value": _of_values}[sheet.output.kind](sheet)
     return tag(
         "section",
         tag("h3", _ROWS[kind], " ", tag("small", f"{kind} rows")),
         tag("p", _told(sheet, entry)),
         tag("div", *figures(sheet, entry), class_="figures"),
-        tag("div", _measures(kind, sheet, entry), *tables, class_="tables"),
+        tag("div", _measures(kind, sheet, entry), *tables, *group_tables(task, sheet, entry), class_="tables"),
         class_=f"kind {sheet.output.kind}",
     )
 
@@ -134,12 +135,17 @@ def _measures(kind: str, sheet: Sheet, entry: dict[str, Any]) -> Html:
         *compared, prior = (entry[model].get(name) for model in sheet.scores)
         at_half = " from 0.5 on" if f"{name}_best" in entry["network"] else ""
         best = marked(compared, -1 if name in LESS_IS_BETTER else 1)
-        rows.append((MEASURES[name] + at_half, *best, number(prior)))
+        rows.append((MEASURES[name] + at_half, *best, number(prior), _sure(entry, name)))
     name = headline(sheet.output.learned_as)[0]
-    rows.append((f"{MEASURES[name]}, 95 %", *(interval(entry, model) for model in sheet.scores)))
-    rows.append(("network minus it, 95 %", *(interval(entry, model, "_difference") for model in sheet.scores)))
-    columns = [words("measure"), *(Column(NAMES[model]) for model in sheet.scores)]
+    rows.append((f"{MEASURES[name]}, 95 %", *(interval(entry, model) for model in sheet.scores), ""))
+    rows.append(("network minus it, 95 %", *(interval(entry, model, "_difference") for model in sheet.scores), ""))
+    columns = [words("measure"), *(Column(NAMES[model]) for model in sheet.scores), Column("network, 95 %")]
     return table(f"Measures, {kind} rows", columns, rows)
+
+
+def _sure(entry: dict[str, Any], name: str) -> str:
+    found = entry.get("others", {}).get(name)
+    return f"{number(found[0])} to {number(found[1])}" if found else ""
 
 
 def _of_yes_and_no(sheet: Sheet) -> list[Html]:

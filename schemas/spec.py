@@ -204,6 +204,8 @@ class TrainingOptions(_Part, frozen=True):
         cut_from: the local day before which there are no ticks, and from which days are counted; default: ticks over
             the whole log, days counted from 1970.
         learn_every: more ticks, every so many days between the cuts, to learn from and never to test on; default: none.
+        calibration: of probabilities of yes: a straight line of their log-odds (Platt's), beta, an isotonic table, or
+            whichever is best out of fold.
         max_event_rows: at most so many rows right after a transaction.
         test_from: the local day from which on rows are test rows of a split by time, which is then the default one;
             without it, test rows of such a split begin where the last quarter of the labels does.
@@ -212,6 +214,7 @@ class TrainingOptions(_Part, frozen=True):
     cut_every: Annotated[str, msgspec.Meta(pattern=r"^(month|[1-9][0-9]{0,2}d)$")] = "month"
     cut_from: date | None = None
     learn_every: Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]{0,2}d$")] | None = None
+    calibration: Literal["platt", "beta", "isotonic", "best"] = "platt"
     max_event_rows: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 60_000
     test_from: date | None = None
 

@@ -1,11 +1,12 @@
-"""Calibration: an affine map of a task's logits, fitted on rows that the network was not trained on.
+"""Calibration: a map of a task's logits, fitted on rows that the network was not trained on.
 
-The map is folded into the task's head, so that it is inside the ONNX file. With too little evidence it is the identity,
-and says why.
+It is inside the ONNX file: a straight one is folded into the task's head, a bent one follows it. With too little
+evidence it is the identity, and says why.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -18,25 +19,53 @@ _STEPS: Final = 50
 _PRIOR_SD: Final = 1.0
 """Gain and shift are drawn towards 1 and 0 with this standard deviation, which matters with few positives only."""
 _GAINS: Final = (0.2, 5.0)
+MOST_KNOTS: Final = 16
+_NARROWEST: Final = 1e-3
+"""Between two knots of a table: a steeper step would magnify the rounding of a logit."""
+_FOLDS: Final = 5
+_SMALLEST: Final = 1e-12
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Calibrated logits are gain · logits + shift."""
+    """Calibrated logits are gain · logits + bend · log(1 + exp(logits)) + shift, or what a table says.
+
+    Attributes:
+        method: how it was fitted.
+        gain: of the logits.
+        shift: added.
+        rows: it was fitted to.
+        reason: why it is the identity.
+        bend: 0 for a straight map; beta calibration has one.
+        knots: (logit, calibrated logit), both ascending: the table is straight between them, and level outside.
+    """
 
     method: str
     gain: float = 1.0
     shift: float = 0.0
     rows: int = 0
     reason: str | None = None
+    bend: float = 0.0
+    knots: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def is_straight(self) -> bool:
+        """Say if it is a gain and a shift, and no more."""
+        return not self.bend and not self.knots
 
     def __call__(self, logits: Floats) -> Floats:
         """Return calibrated logits."""
-        return logits * self.gain + self.shift
+        if self.knots:
+            at, value = np.array(self.knots).T
+            return np.asarray(np.interp(logits, at, value), np.float64)
+        bent = self.bend * np.logaddexp(0.0, logits) if self.bend else 0.0
+        return logits * self.gain + bent + self.shift
 
     def told(self) -> dict[str, Any]:
         """Return what the manifest says of it."""
-        told = {"method": self.method, "gain": self.gain, "shift": self.shift, "rows": self.rows}
+        told: dict[str, Any] = {"method": self.method, "gain": self.gain, "shift": self.shift, "rows": self.rows}
+        told |= {"bend": self.bend} if self.bend else {}
+        told |= {"knots": [list(knot) for knot in self.knots]} if self.knots else {}
         return told if self.reason is None else {**told, "reason": self.reason}
 
 
@@ -56,6 +85,86 @@ def platt(logits: Floats, label: Floats) -> Calibration:
     if not _GAINS[0] <= weights[0] <= _GAINS[1]:
         return _identity(len(label), f"the fitted gain {weights[0]:.3g} is out of bounds")
     return Calibration("platt", float(weights[0]), float(weights[1]), len(label))
+
+
+def beta(logits: Floats, label: Floats) -> Calibration:
+    """Fit a log p - b log(1 - p) + c of binary logits by maximum likelihood (Kull, Silva Filho & Flach 2017).
+
+    With a and b of 0 and more it rises; where the best fit would not, it is Platt's. In terms of a logit z,
+    -log(1 - p) = log(1 + exp(z)) and log p = z - log(1 + exp(z)): the gain is a, the bend b - a.
+
+    Args:
+        logits: float64 [n, 1].
+        label: 0 or 1, float64 [n].
+    """
+    straight = platt(logits, label)
+    if straight.reason is not None:
+        return straight
+    soft = np.logaddexp(0.0, logits[:, 0])
+    x = np.column_stack([logits[:, 0] - soft, soft, np.ones(len(label))])
+    a, b, c = _newton(x, label, np.array([1.0, 1.0, 0.0]))
+    if a < 0.0 or b < 0.0 or a == b:
+        return straight
+    return Calibration("beta", float(a), float(c), len(label), bend=float(b - a))
+
+
+def isotonic(logits: Floats, label: Floats) -> Calibration:
+    """Fit a table that rises: pooled adjacent violators (Zadrozny & Elkan 2002), straight between the pools' middles.
+
+    Each pool's share is drawn towards that of all rows by the weight of one row, so that none is 0 or 1; the smallest
+    pools are joined until there are few.
+
+    Args:
+        logits: float64 [n, 1].
+        label: 0 or 1, float64 [n].
+    """
+    from sklearn.isotonic import isotonic_regression  # noqa: PLC0415  (loads slowly)
+
+    straight = platt(logits, label)
+    if straight.reason is not None:
+        return straight
+    order = np.argsort(logits[:, 0], kind="stable")
+    at, hit = logits[order, 0], label[order]
+    risen = isotonic_regression(hit)
+    pools = [(part.stop - part.start, float(at[part].mean()), float(hit[part].sum())) for part in _runs(risen)]
+    while len(pools) > MOST_KNOTS:
+        place = int(np.argmin([min(one[0], other[0]) for one, other in pairwise(pools)]))
+        (n, x, hits), (m, y, more) = pools[place : place + 2]
+        pools[place : place + 2] = [(n + m, (n * x + m * y) / (n + m), hits + more)]
+    share = float(label.mean())
+    chance = np.maximum.accumulate([(hits + share) / (n + 1.0) for n, _, hits in pools])
+    found = list(zip((x for _, x, _ in pools), np.log(chance / (1.0 - chance)).tolist(), strict=True))
+    knots = [found[0], *(last for first, last in pairwise(found) if last[0] - first[0] > _NARROWEST)]
+    if len(knots) < 2:  # noqa: PLR2004  (a table that is level tells nothing)
+        return straight
+    return Calibration("isotonic", rows=len(label), knots=tuple(knots))
+
+
+def best(logits: Floats, label: Floats, group: Ints) -> Calibration:
+    """Fit the binary calibration that loses least out of fold; Platt's unless another is better by a standard error.
+
+    Args:
+        logits: float64 [n, 1].
+        label: 0 or 1, float64 [n].
+        group: int64 [n], rows of one group are in one fold.
+    """
+    groups, place = np.unique(group, return_inverse=True)
+    fold = np.random.default_rng(0).permutation(len(groups))[place] % _FOLDS
+    losses = {name: np.zeros(len(label)) for name in BINARY}
+    for number in range(_FOLDS):
+        out = fold == number
+        for name, fit in BINARY.items():
+            z = fit(logits[~out], label[~out])(logits[out])[:, 0]
+            losses[name][out] = np.logaddexp(0.0, z) - z * label[out]
+    chosen = min(losses, key=lambda name: float(losses[name].mean()))
+    gained = np.bincount(place, losses["platt"] - losses[chosen])
+    if gained.sum() <= np.sqrt(len(gained)) * gained.std():
+        chosen = "platt"
+    return BINARY[chosen](logits, label)
+
+
+BINARY: Final[dict[str, Callable[[Floats, Floats], Calibration]]] = {"platt": platt, "beta": beta, "isotonic": isotonic}
+"""Calibrations of yes or no, by name."""
 
 
 def temperature(logits: Floats, label: Floats) -> Calibration:
@@ -123,16 +232,30 @@ def _identity(rows: int, reason: str) -> Calibration:
     return Calibration("identity", rows=rows, reason=reason)
 
 
-def _newton(x: Floats, label: Floats) -> Floats:
-    """Return gain and shift of a logistic regression that is drawn towards (1, 0)."""
-    start = np.array([1.0, 0.0])
+def _newton(x: Floats, label: Floats, start: Floats | None = None) -> Floats:
+    """Return weights of a logistic regression that is drawn towards a start: by default gain 1 and shift 0."""
+    start = np.array([1.0, 0.0]) if start is None else start
     weights, pull = start, 1.0 / _PRIOR_SD**2
+
+    def loss(at: Floats) -> float:
+        z = x @ at
+        return float((np.logaddexp(0.0, z) - z * label).sum() + pull * np.square(at - start).sum() / 2)
+
     for _ in range(_STEPS):
         p = 1.0 / (1.0 + np.exp(-np.clip(x @ weights, -50.0, 50.0)))
         gradient = x.T @ (p - label) + pull * (weights - start)
-        curvature = (x * (p * (1.0 - p))[:, None]).T @ x + pull * np.eye(2)
-        weights = weights - np.linalg.solve(curvature, gradient)
+        curvature = (x * (p * (1.0 - p))[:, None]).T @ x + pull * np.eye(len(start))
+        step, before = np.linalg.solve(curvature, gradient), loss(weights)
+        while loss(weights - step) > before and np.abs(step).max() > _SMALLEST:
+            step /= 2  # far from the best a whole step may lead away from it
+        weights = weights - step
     return weights
+
+
+def _runs(values: Floats) -> list[slice]:
+    """Return where equal neighbours stand."""
+    ends = [*(np.flatnonzero(np.diff(values) != 0) + 1).tolist(), len(values)]
+    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _class_loss(logits: Floats, code: Ints) -> float:

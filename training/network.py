@@ -1,6 +1,7 @@
 """The network: inputs and units, an architecture, and one head per task. Importing this module loads TensorFlow."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from schemas.spec import Spec
 from stream_app.bundle import Output, outputs_of
 from training.architectures import ARCHITECTURES, Architecture, Drop, Weights
 from training.arrays import Floats, Ints, Singles
+from training.bends import bent
 from training.calibrate import Calibration
 from training.recipe import TAUGHT
 from training.scaling import Block, Scaling
@@ -56,7 +58,8 @@ class Scorer:
         units: of the inputs; the first layer takes both, the inputs first.
         first: kernel [inputs, width] and bias [width] of the first layer, float32.
         trunk: what lies between it and the heads.
-        heads: kernel [units, width] and bias [width] of each output, calibrated.
+        heads: kernel [units, width] and bias [width] of each output, with its calibration where that is straight.
+        bends: by output, the calibrations that are not.
     """
 
     outputs: tuple[Output, ...]
@@ -65,6 +68,7 @@ class Scorer:
     first: Layer
     trunk: Trunk
     heads: tuple[Layer, ...]
+    bends: Mapping[int, Calibration] = field(default_factory=dict)
 
     def __call__(self, features: Any) -> Any:  # noqa: ANN401  (tensors)
         """Return the scores as the network was trained, layer by layer: what an export is compared with.
@@ -76,7 +80,7 @@ class Scorer:
         taken = self.trunk(keras.ops.matmul(self.encoded(features), kernel) + bias)
         taken = taken * len(self.heads) if len(taken) == 1 else taken
         heads = zip(taken, self.heads, strict=True)
-        return self._scores([keras.ops.matmul(values, kernel) + bias for values, (kernel, bias) in heads])
+        return self._scores(self._bent([keras.ops.matmul(values, kernel) + bias for values, (kernel, bias) in heads]))
 
     def encoded(self, features: Any) -> Any:  # noqa: ANN401  (tensors)
         """Return what the first layer takes: scaled inputs and their units, [n, inputs]."""
@@ -100,18 +104,21 @@ class Scorer:
         return self._scores(self.logits(self.trunk(values)))
 
     def logits(self, taken: list[Any]) -> list[Any]:
-        """Return the logits of each output.
+        """Return the calibrated logits of each output.
 
         Args:
             taken: what the heads take, one tensor for all or one for each.
         """
         if len(taken) > 1:
             heads = zip(taken, self.heads, strict=True)
-            return [keras.ops.matmul(values, kernel) + bias for values, (kernel, bias) in heads]
+            return self._bent([keras.ops.matmul(values, kernel) + bias for values, (kernel, bias) in heads])
         kernels, biases = zip(*self.heads, strict=True)
         logits = keras.ops.matmul(taken[0], np.concatenate(kernels, axis=1)) + np.concatenate(biases)
         starts = [output.start for output in self.outputs[1:]]
-        return list(keras.ops.split(logits, starts, axis=1)) if starts else [logits]
+        return self._bent(list(keras.ops.split(logits, starts, axis=1)) if starts else [logits])
+
+    def _bent(self, logits: list[Any]) -> list[Any]:
+        return [bent(part, self.bends[index]) if index in self.bends else part for index, part in enumerate(logits)]
 
     def _units(self, blocks: tuple[Block, ...]) -> Any:  # noqa: ANN401  (tensors)
         """Return the units from the blocks of inputs, bit by bit as the units of all inputs would be.
@@ -180,14 +187,19 @@ class Network:
         return np.concatenate(parts)
 
     def scorer(self, calibrations: tuple[Calibration, ...]) -> Scorer:
-        """Return what goes from raw features to calibrated scores, each calibration folded into its head."""
+        """Return what goes from raw features to calibrated scores; straight calibrations are folded into the heads."""
         heads: list[Layer] = []
         for output, calibration in zip(self.outputs, calibrations, strict=True):
             kernel, bias = self.model.get_layer(f"head_{output.task}").get_weights()
+            if not calibration.is_straight:
+                heads.append((kernel, bias))
+                continue
             shifted = calibration(bias.astype(np.float64)).astype(np.float32)
             heads.append((kernel * np.float32(calibration.gain), shifted))
         first, trunk = (self.model.get_layer(name) for name in ("first", "trunk"))
-        return Scorer(self.outputs, self.scaling, self.units, tuple(first.get_weights()), trunk.trained(), tuple(heads))
+        bends = {index: item for index, item in enumerate(calibrations) if not item.is_straight}
+        weights = tuple(first.get_weights()), trunk.trained(), tuple(heads)
+        return Scorer(self.outputs, self.scaling, self.units, *weights, bends)
 
 
 class _Trunk(keras.layers.Layer):  # type: ignore[misc]

@@ -8,7 +8,7 @@ import numpy as np
 from schemas.progress import SILENT, Progress
 from stream_app.bundle import Output, outputs_of
 from training.arrays import Floats, Ints, Singles
-from training.calibrate import Calibration
+from training.calibrate import BINARY, Calibration, best
 from training.export import reasons_to_onnx, to_onnx
 from training.fit import Lesson, Material, fit, seed_everything
 from training.heads import go_on
@@ -151,13 +151,19 @@ def priors_of(prepared: Prepared) -> Floats:
 
 
 def _calibrations(prepared: Prepared, logits: Floats) -> dict[str, Calibration]:
-    labels, rows = prepared.samples.labels, prepared.split.calibration
-    return {
-        output.task: KINDS[output.learned_as].calibrate(
-            logits[rows[:, index], output.start : output.start + output.width], labels.value[rows[:, index], index]
-        )
-        for index, output in enumerate(outputs_of(prepared.spec))
-    }
+    labels, method = prepared.samples.labels, prepared.spec.training.calibration
+    _, group = np.unique(prepared.log.groups, return_inverse=True)
+    found = {}
+    for index, output in enumerate(outputs_of(prepared.spec)):
+        rows = np.flatnonzero(prepared.split.calibration[:, index])
+        said, target = logits[rows, output.start : output.start + output.width], labels.value[rows, index]
+        if output.kind != "binary" or method == "platt":
+            found[output.task] = KINDS[output.learned_as].calibrate(said, target)
+        elif method == "best":
+            found[output.task] = best(said, target, group[prepared.samples.rows.customer[rows]])
+        else:
+            found[output.task] = BINARY[method](said, target)
+    return found
 
 
 def _some(features: Singles) -> Singles:

@@ -1,10 +1,23 @@
 """Calibration finds the distortion that was put in, and leaves alone what it knows too little of."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from training.arrays import Floats
-from training.calibrate import FEWEST, affine, log_mean, platt, temperature
+from training.calibrate import (
+    FEWEST,
+    MOST_KNOTS,
+    Calibration,
+    affine,
+    best,
+    beta,
+    isotonic,
+    log_mean,
+    platt,
+    temperature,
+)
 
 RNG = np.random.default_rng(5)
 ROWS = 20_000
@@ -101,3 +114,78 @@ def test_perfectly_separated_classes_give_a_finite_gain() -> None:
     x = np.linspace(-2, 2, 200)
 
     assert np.isfinite(platt(x[:, None], (x > 0).astype(float)).gain)
+
+
+def losses(found: Calibration, logits: Floats, label: Floats) -> float:
+    z = found(logits[:, None])[:, 0]
+    return float((np.logaddexp(0.0, z) - z * label).mean())
+
+
+def test_beta_finds_what_a_straight_line_cannot() -> None:
+    said = RNG.normal(-1, 2, ROWS)
+    log_p, log_not = -np.logaddexp(0.0, -said), -np.logaddexp(0.0, said)
+    true = 0.4 * log_p - 2.0 * log_not + 0.3
+    label = (RNG.random(ROWS) < sigmoid(true)).astype(float)
+
+    found = beta(said[:, None], label)
+
+    assert found.method == "beta"
+    assert (found.gain, found.gain + found.bend, found.shift) == pytest.approx((0.4, 2.0, 0.3), abs=0.12)
+    assert found(said[:, None])[:, 0] == pytest.approx(true, abs=0.25)
+    assert losses(found, said, label) < losses(platt(said[:, None], label), said, label) - 0.002
+
+
+def stepped(rows: int) -> tuple[Floats, Floats, Floats]:
+    """Return logits, the chance that rises from .1 to .7 in one step, and labels."""
+    said = RNG.normal(0, 2, rows)
+    chance = np.where(said < 0.5, 0.1, 0.7)
+    return said, chance, (RNG.random(rows) < chance).astype(float)
+
+
+def test_a_table_finds_a_step_and_rises() -> None:
+    said, chance, label = stepped(ROWS)
+
+    found = isotonic(said[:, None], label)
+
+    assert found.method == "isotonic"
+    assert 2 <= len(found.knots) <= MOST_KNOTS
+    at, value = np.array(found.knots).T
+    assert (np.diff(at) > 0).all()
+    assert (np.diff(value) >= 0).all()
+    far = np.abs(said - 0.5) > 0.5
+    assert np.abs(sigmoid(found(said[:, None])[:, 0]) - chance)[far].mean() < 0.02
+
+
+def test_the_best_out_of_fold_is_chosen_and_platt_where_no_other_is_clearly_better() -> None:
+    said, _, label = stepped(4000)
+    straight = (RNG.random(4000) < sigmoid(said)).astype(float)
+    group = np.arange(4000) // 2
+
+    assert best(said[:, None], label, group).method == "isotonic"
+    assert best(said[:, None], straight, group).method == "platt"
+
+
+@pytest.mark.parametrize("fit", [beta, isotonic])
+def test_with_too_few_of_a_class_nothing_is_fitted(fit: Callable[[Floats, Floats], Calibration]) -> None:
+    label = np.r_[np.ones(FEWEST - 1), np.zeros(500)]
+
+    assert fit(RNG.normal(size=(len(label), 1)), label).method == "identity"
+
+
+def test_beta_that_would_fall_is_platts() -> None:
+    said = RNG.normal(0, 3, ROWS)
+    label = (RNG.random(ROWS) < sigmoid(np.where(said > 1, -said, said))).astype(float)
+
+    found = beta(said[:, None], label)
+
+    rising = np.diff(found(np.linspace(-6, 6, 100)[:, None])[:, 0])
+    assert (rising >= 0).all()
+
+
+def test_a_told_calibration_holds_all_that_it_is() -> None:
+    said, _, label = stepped(3000)
+
+    for fit in (platt, beta, isotonic):
+        told = fit(said[:, None], label).told()
+        again = Calibration(**{**told, "knots": tuple(map(tuple, told.get("knots", ())))})
+        assert again(said[:, None]).tobytes() == fit(said[:, None], label)(said[:, None]).tobytes()

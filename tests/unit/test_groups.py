@@ -174,8 +174,12 @@ def test_other_tasks_have_no_claim() -> None:
     assert group_tables(task, found, entry) == []
 
 
-def test_a_bundle_tells_groups_and_drift(tmp_path: Path) -> None:
+def test_a_bundle_tells_groups_drift_and_its_calibration(tmp_path: Path) -> None:
     assert main(["data", "simulate", "--customers", "300", "--months", "12", "--out", str(tmp_path / "bank")]) == 0
+    spec = tmp_path / "bank" / "scorer.toml"
+    text = spec.read_text(encoding="utf-8")
+    assert "[training]\n" in text
+    spec.write_text(text.replace("[training]\n", '[training]\ncalibration = "isotonic"\n'), encoding="utf-8")
     assert main(["train", str(tmp_path / "bank"), "--quick", "--epochs", "2", "--out", str(tmp_path / "bundle")]) == 0
 
     manifest = msgspec.json.decode((tmp_path / "bundle" / "manifest.json").read_bytes())
@@ -189,3 +193,5 @@ def test_a_bundle_tells_groups_and_drift(tmp_path: Path) -> None:
     assert "equalized odds difference" in card
     assert "population stability index" in report
     assert "What the article claims" in report
+    assert manifest["calibration"]["churn"]["method"] == "isotonic"
+    assert f"a table of {len(manifest['calibration']['churn']['knots'])} places" in report

@@ -27,9 +27,10 @@ from tests.networks import random_scorer
 from tests.unit.conftest import Tiny
 from training import reasons as integrated
 from training.arrays import Singles
-from training.export import reasons_to_onnx
+from training.calibrate import Calibration
+from training.export import reasons_to_onnx, to_onnx
 from training.network import Scorer, Shape
-from training.parity import prove_reasons
+from training.parity import prove, prove_reasons
 from training.reasons import Reasons
 from training.recipe import NETWORKS
 from training.scaling import Scaling
@@ -143,6 +144,33 @@ def test_without_hidden_bends_each_input_contributes_its_weight_times_its_way(
     found = np.asarray(Reasons(straight)(features, chosen(np.zeros(len(features), np.int64), width_of(scorer))))
     weights = kernel @ straight.heads[0][0][:, 0]
     assert found[:, :-1] == pytest.approx(np.asarray(scorer.scaling(features)) * weights, abs=2e-3)
+
+
+BENDS = {
+    "beta": Calibration("beta", 0.5, 0.2, bend=1.1),
+    "isotonic": Calibration("isotonic", knots=((-2.0, -1.5), (-0.5, -1.2), (0.0, 0.4), (1.5, 2.0))),
+}
+
+
+@pytest.mark.parametrize("name", BENDS)
+def test_bent_calibrations_are_exported_explained_and_proven(
+    name: str, spec: Spec, layout: Layout, features: Singles
+) -> None:
+    straight = scorer_of(spec, layout, features, (32, 16))
+    bent = replace(straight, bends={0: BENDS[name]})
+    column, width = np.zeros(len(features), np.int64), width_of(bent)
+    plain, curved = (np.asarray(item(features), np.float64)[:, 0] for item in (straight, bent))
+    expected = BENDS[name](np.log(plain / (1 - plain))[:, None])[:, 0]
+
+    found = np.asarray(Reasons(bent)(features, chosen(column, width)))
+    prove(to_onnx(bent, layout.feature_width), bent, features, layout, bent.outputs)
+    prove_reasons(reasons_to_onnx(Reasons(bent), layout.feature_width, width), Reasons(bent), features, bent.outputs)
+
+    assert np.log(curved / (1 - curved)) == pytest.approx(expected, abs=1e-3)
+    assert np.abs(curved - plain).max() > 0.05
+    assert found.sum(axis=1) == pytest.approx(expected, abs=2e-3)  # contributions and the answer at the reference
+    with pytest.raises(TrainingError, match="found a difference of"):
+        prove(to_onnx(straight, layout.feature_width), bent, features, layout, bent.outputs)
 
 
 def test_what_the_network_may_not_see_contributes_nothing(features: Singles) -> None:

@@ -82,6 +82,9 @@ def _learned(story: Story, task: Task) -> str:
         calibrated = f"not calibrated: {fit['reason']}"
     else:
         calibrated = f"calibrated by {fit['method']}, gain {fit['gain']:.3f}, shift {fit['shift']:.3f}"
+        calibrated += f", bend {fit['bend']:.3f}" if "bend" in fit else ""
+        if "knots" in fit:
+            calibrated = f"calibrated by {fit['method']}, a table of {len(fit['knots'])} places"
     share = story.manifest.data["teachers"].get(task.name)
     by = "" if share is None else f" Taught by trees{f' and a linear model ({share:.0%})' if share else ''}."
     return (

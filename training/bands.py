@@ -36,8 +36,11 @@ def features_of_all(layout: Layout, samples: Samples) -> dict[str, tuple[float, 
     An event row is right after an activity: over these everybody would be recent.
     """
     tick = (samples.rows.kind != EVENT) & samples.rows.asked
-    rows = samples.features[tick if tick.any() else slice(None)]
-    return {name: quantiles(rows[:, layout.column[name]].astype(np.float64)) for name in compared(layout.spec)}
+    rows = np.flatnonzero(tick) if tick.any() else np.arange(len(samples))
+    return {
+        name: quantiles(samples.features[rows, layout.column[name]].astype(np.float64))
+        for name in compared(layout.spec)
+    }
 
 
 def resolve(task: Task, population: Floats) -> tuple[ResolvedBand, ...]:

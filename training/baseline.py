@@ -68,6 +68,11 @@ def tweedie(inputs: Singles, money: Floats, rows: Singles) -> Floats:
     return np.minimum(np.nan_to_num(found, posinf=1e12), 1e12 / scale) * scale
 
 
+def sampled(rows: Ints) -> Ints:
+    """Return the rows that a baseline is fitted on."""
+    return rows[_sample(len(rows))]
+
+
 def _sample(rows: int) -> Ints:
     if rows <= MOST_ROWS:
         return np.arange(rows)

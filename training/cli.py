@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from schemas.errors import ForetellError
+from training.matrix import BOUND
 from training.recipe import NETWORKS, TAUGHT, WEIGHTS
 
 _EXTRA = ("fairlearn", "lightgbm", "onnx", "sklearn", "tensorflow", "tf2onnx")
@@ -52,6 +53,13 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add("--layers", type=_widths, metavar="W,W", help=f"widths of the shared layers (default {widths}; quick 128,64)")
     add("--network", choices=NETWORKS, help=f"what lies between inputs and heads (default {NETWORKS[0]})")
     add("--weights", choices=WEIGHTS, help=f"what tasks count for while they are learned (default {WEIGHTS[0]})")
+    add(
+        "--memory",
+        type=_whole,
+        default=BOUND >> 20,
+        metavar="MIB",
+        help=f"features of more MiB are in a temporary file, for the same network (default {BOUND >> 20})",
+    )
     add("--report", type=Path, metavar="FILE", help="write the report to this place too")
     add(
         "--allow-leak",

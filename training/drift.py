@@ -6,6 +6,7 @@ import numpy as np
 
 from stream_app.bundle import outputs_of
 from training.arrays import Floats, Ints, Singles
+from training.matrix import evenly
 from training.prepare import Prepared
 from training.rows import TICK
 
@@ -14,6 +15,8 @@ MODERATE: Final = 0.1
 LARGE: Final = 0.25
 """What is usually taken for a moderate and for a large shift (Siddiqi 2006)."""
 MOST_TOLD: Final = 10
+MOST_ROWS: Final = 100_000
+"""Of either side that are compared."""
 _FEWEST: Final = 1e-4
 """The least share of a bin: an empty one would make the index infinite."""
 
@@ -48,13 +51,15 @@ def drift(prepared: Prepared, scores: Singles) -> dict[str, Any]:
     learned, tested = _compared(prepared)
     if not (len(learned) and len(tested)):
         return {}
+    learned, tested = (evenly(side, MOST_ROWS) for side in (learned, tested))
     layout, features = prepared.layout, prepared.samples.features
+    before, after = features[learned], features[tested]
     names = {column: name for name, column in layout.column.items()}
 
-    def moved(values: Singles) -> float:
-        return psi(values[learned].astype(np.float64), values[tested].astype(np.float64))
+    def moved(first: Singles, then: Singles) -> float:
+        return psi(first.astype(np.float64), then.astype(np.float64))
 
-    found = {names[column]: moved(features[:, column]) for column in layout.inputs}
+    found = {names[column]: moved(before[:, column], after[:, column]) for column in layout.inputs}
     most = sorted(found, key=lambda name: (-found[name], name))[:MOST_TOLD]
     return {
         "inputs": {name: found[name] for name in most},
@@ -62,7 +67,10 @@ def drift(prepared: Prepared, scores: Singles) -> dict[str, Any]:
         "moderate": sum(MODERATE <= value < LARGE for value in found.values()),
         "of": len(found),
         "scores": {
-            output.task: max(moved(scores[:, output.start + place]) for place in range(output.width))
+            output.task: max(
+                moved(scores[learned, column], scores[tested, column])
+                for column in range(output.start, output.start + output.width)
+            )
             for output in outputs_of(prepared.spec)
         },
     }

@@ -9,9 +9,11 @@ import numpy as np
 from schemas.spec import Spec
 from stream_app.bundle import Output, outputs_of
 from training.arrays import Flags, Floats, Ints, Singles
+from training.baseline import sampled
 from training.bootstrap import calibration, decisions, intervals, spread
 from training.fairness import FEWEST, fairness
 from training.log import Log
+from training.matrix import parts
 from training.oracle import Oracle
 from training.rows import ROW_KINDS
 from training.samples import Samples
@@ -25,6 +27,8 @@ MODELS: Final = ("network", "lightgbm", "linear", "prior", "oracle")
 DRAWS: Final = 300
 """Of customers, for the intervals."""
 _HALF: Final = 0.5
+_MOST_AT_ONCE: Final = 200_000
+"""Rows that the linear model answers at once; it is fitted anew for more, so that they need not be in memory."""
 Trees = Callable[[int, Flags], Floats]
 """LightGBM's scores of a task at the rows of a mask."""
 
@@ -165,11 +169,12 @@ def _sheets(exam: Exam, index: int, output: Output) -> dict[str, Sheet]:
 
 def _linear(exam: Exam, index: int, output: Output) -> Floats:
     """Return the scores of a linear model that is fitted to the training rows; 0 at other than test and validation."""
-    train, rows = exam.split.train[:, index], exam.split.test[:, index] | exam.split.validation[:, index]
-    scores = np.zeros((len(train), output.width))
-    if rows.any():
-        fit = KINDS[output.learned_as].baseline
-        scores[rows] = fit(exam.inputs[train], exam.target(index, train), exam.inputs[rows], output.width)
+    train = sampled(np.flatnonzero(exam.split.train[:, index]))
+    rows = np.flatnonzero(exam.split.test[:, index] | exam.split.validation[:, index])
+    scores, fit = np.zeros((len(exam.split.train), output.width)), KINDS[output.learned_as].baseline
+    for part in parts(len(rows), _MOST_AT_ONCE):
+        some = rows[part]
+        scores[some] = fit(exam.inputs[train], exam.target(index, train), exam.inputs[some], output.width)
     return scores
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from schemas.progress import SILENT, Progress
 from training.arrays import Floats, Ints, Singles
 from training.history import History
+from training.matrix import parts
 from training.network import Network
 from training.recipe import Recipe
 from training.tasks import KINDS
@@ -18,6 +19,8 @@ from training.weights import Weighting
 
 BATCH: Final = 256
 """Rows of a mini-batch."""
+BATCHES: Final = 64
+"""Mini-batches whose rows are gathered at once."""
 AVERAGE: Final = 0.995
 """The share of the averaged weights that a step keeps; the averaged ones are validated and kept."""
 
@@ -45,15 +48,27 @@ class Material:
 
 @dataclass(frozen=True)
 class Lesson:
-    """n rows, all float32: scaled inputs [n, d], targets [n, score width], what each counts for a task [n, tasks]."""
+    """n rows of a matrix that may be larger than memory.
+
+    Attributes:
+        inputs: the matrix, float32 [all, d].
+        rows: int64 [n], which of its rows these are.
+        targets: float32 [n, score width].
+        counts: what each row counts for each task, float32 [n, tasks].
+    """
 
     inputs: Singles
+    rows: Ints
     targets: Singles
     counts: Singles
 
-    def tensors(self) -> tuple[Any, Any, Any]:
-        """Return all three as tensors."""
-        return tf.constant(self.inputs), tf.constant(self.targets), tf.constant(self.counts)
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, places: Ints | slice) -> tuple[Any, Any, Any]:
+        """Return inputs, targets and counts at some of the n places, as tensors."""
+        arrays = self.inputs[self.rows[places]], self.targets[places], self.counts[places]
+        return tf.constant(arrays[0]), tf.constant(arrays[1]), tf.constant(arrays[2])
 
 
 def seed_everything(seed: int) -> None:
@@ -74,7 +89,7 @@ def fit(network: Network, material: Material, recipe: Recipe, seed: int, progres
         seed: of the order of rows.
         progress: told of each pass.
     """
-    rows = len(material.train.inputs)
+    rows = len(material.train)
     training = _Training(network, material, recipe, -(-rows // BATCH))
     history, best, order = History(), None, np.random.default_rng(seed)
     for epoch in range(recipe.epochs):
@@ -98,7 +113,7 @@ class _Training:
     def __init__(self, network: Network, material: Material, recipe: Recipe, batches: int) -> None:
         self._network, self._batches = network, batches
         self._weights = tf.constant(material.per_row, tf.float32)
-        self._train, self._validation = material.train.tensors(), material.validation.tensors()
+        self._train, self._validation = material.train, material.validation
         schedule = keras.optimizers.schedules.CosineDecay(recipe.rate, recipe.epochs * batches, alpha=0.02)
         self._optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.decay, global_clipnorm=1.0)
         variables = network.model.trainable_variables
@@ -107,30 +122,36 @@ class _Training:
             self._optimizer.exclude_from_weight_decay(self._weighting.variables)
         self._optimizer.build([*variables, *self._weighting.variables])
         self._averages = [tf.Variable(variable.value) for variable in variables]
-        self._run: Callable[..., Any] = tf.function(self._epoch)
-        self._check: Callable[..., Any] = tf.function(self._validate)
+        self._signature = [tf.TensorSpec([None, part.shape[1]], tf.float32) for part in self._train.take(slice(1))]
+        self._run: Callable[..., Any] = tf.function(self._learn, input_signature=self._signature)
+        self._check: Callable[..., Any] = tf.function(self._lost, input_signature=self._signature)
 
     def epoch(self, order: Ints) -> float:
         """Go through the rows once in that order; return the mean of the weighted losses' sum."""
-        losses = np.asarray(self._run(tf.constant(order)), np.float64)
+        parts_of_all = [order[part] for part in parts(len(order), BATCHES * BATCH)]
+        total = sum(np.asarray(self._run(*self._train.take(some)), np.float64) for some in parts_of_all)
+        losses: Floats = np.asarray(total) / self._batches
         self._weighting.after_epoch(losses)
         return float(losses.sum())
 
     def validate(self) -> Floats:
         """Return the mean loss of each task over its validation labels, NaN where it has none."""
-        return np.asarray(self._check(), np.float64)
+        found = [self._check(*self._validation.take(part)) for part in parts(len(self._validation), BATCHES * BATCH)]
+        lost, counted = (np.sum([np.asarray(each[place], np.float64) for each in found], axis=0) for place in (0, 1))
+        with np.errstate(invalid="ignore"):
+            return np.asarray(lost / counted)
 
     def averaged(self) -> list[Singles]:
         """Return a copy of the averaged weights."""
         return [average.numpy() for average in self._averages]
 
-    def _epoch(self, order: Any) -> Any:  # noqa: ANN401  (tensors)
-        inputs, target, mask = self._train
+    def _learn(self, inputs: Any, target: Any, mask: Any) -> Any:  # noqa: ANN401  (tensors)
+        """Learn from rows, batch by batch; return the sum of the batches' weighted losses, [tasks]."""
         total = tf.zeros_like(self._weights)
-        for number in tf.range(self._batches):
-            part = order[number * BATCH : (number + 1) * BATCH]
-            total += self._step(tf.gather(inputs, part), tf.gather(target, part), tf.gather(mask, part))
-        return total / tf.cast(self._batches, tf.float32)
+        for start in tf.range(0, tf.shape(inputs)[0], BATCH):
+            part = slice(start, start + BATCH)
+            total += self._step(inputs[part], target[part], mask[part])
+        return total
 
     def _step(self, inputs: Any, target: Any, mask: Any) -> Any:  # noqa: ANN401
         """Learn from a batch; return the tasks' weighted losses."""
@@ -160,9 +181,9 @@ class _Training:
         ]
         return tf.stack(losses, axis=1)
 
-    def _validate(self) -> Any:  # noqa: ANN401
-        inputs, target, mask = self._validation
+    def _lost(self, inputs: Any, target: Any, mask: Any) -> Any:  # noqa: ANN401
+        """Return what the averaged weights lose at rows, and what these count for, both [tasks]."""
         logits, _ = self._network.model.stateless_call(
             self._averages, self._network.model.non_trainable_variables, inputs, training=False
         )
-        return tf.reduce_sum(self._losses(logits, target) * mask, axis=0) / tf.reduce_sum(mask, axis=0)
+        return tf.reduce_sum(self._losses(logits, target) * mask, axis=0), tf.reduce_sum(mask, axis=0)

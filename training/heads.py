@@ -13,6 +13,7 @@ import tensorflow as tf
 from schemas.progress import SILENT, Progress
 from training.arrays import Floats, Ints
 from training.fit import Lesson, Material
+from training.matrix import parts
 from training.network import Network
 from training.tasks import KINDS
 
@@ -27,6 +28,9 @@ _RATE: Final = 5e-4
 _DECAY: Final = 1e-2
 _BETTER: Final = 1e-5
 """By how much a head's validation loss must fall for the head to be replaced."""
+
+Taken = tuple[Any, Any, Any]
+"""Tensors: what the heads take, targets and counts."""
 
 
 def go_on(network: Network, material: Material, seed: int, progress: Progress = SILENT) -> dict[str, int]:
@@ -47,9 +51,9 @@ def go_on(network: Network, material: Material, seed: int, progress: Progress = 
     bottom = keras.Model(network.model.inputs[0], list(taken.values()))
     looks_at = [list(taken).index(id(layer.input)) for layer in heads]
     rng = np.random.default_rng(seed)
-    some = _some(len(material.train.inputs), rng)
+    some = _some(len(material.train), rng)
     learned = _behind(bottom, material.train, some)
-    checked = _behind(bottom, material.validation, np.arange(len(material.validation.inputs)))
+    checked = _behind(bottom, material.validation, np.arange(len(material.validation)))
     training = _Heads(network, list(zip(heads, looks_at, strict=True)), learned, checked, material.per_row)
     best, kept = training.validate(), [layer.get_weights() for layer in heads]
     rounds = dict.fromkeys((output.task for output in network.outputs), 0)
@@ -70,13 +74,13 @@ def _some(rows: int, rng: np.random.Generator) -> Ints:
     return np.sort(rng.choice(rows, MOST_ROWS, replace=False)) if rows > MOST_ROWS else np.arange(rows)
 
 
-def _behind(bottom: Any, lesson: Lesson, rows: Ints) -> Lesson:  # noqa: ANN401  (Keras is untyped)
-    """Return a lesson whose inputs are what the heads take, float32 [n, distinct, width]."""
-    parts = [
-        np.stack(keras.tree.flatten(bottom(lesson.inputs[rows[start : start + 8192]], training=False)), axis=1)
-        for start in range(0, max(len(rows), 1), 8192)
+def _behind(bottom: Any, lesson: Lesson, places: Ints) -> Taken:  # noqa: ANN401  (Keras is untyped)
+    """Return what the heads take, float32 [n, distinct, width], at some places of a lesson."""
+    found = [
+        np.stack(keras.tree.flatten(bottom(lesson.inputs[lesson.rows[places[part]]], training=False)), axis=1)
+        for part in parts(len(places))
     ]
-    return Lesson(np.concatenate(parts), lesson.targets[rows], lesson.counts[rows])
+    return tf.constant(np.concatenate(found)), tf.constant(lesson.targets[places]), tf.constant(lesson.counts[places])
 
 
 @dataclass
@@ -88,8 +92,8 @@ class _Heads:
 
     network: Network
     layers: list[tuple[Any, int]]
-    learned: Lesson
-    checked: Lesson
+    learned: Taken
+    checked: Taken
     per_row: Floats
 
     def __post_init__(self) -> None:
@@ -97,7 +101,6 @@ class _Heads:
         self._optimizer = keras.optimizers.AdamW(schedule, weight_decay=_DECAY)
         self._variables = [variable for layer, _ in self.layers for variable in layer.trainable_variables]
         self._optimizer.build(self._variables)
-        self._train, self._check = self.learned.tensors(), self.checked.tensors()
         self._weights = tf.constant(self.per_row, tf.float32)
         self._run, self._validate = tf.function(self._rounds), tf.function(self._validation)
 
@@ -110,7 +113,7 @@ class _Heads:
         return np.asarray(self._validate(), np.float64)
 
     def _rounds(self, order: Any) -> None:  # noqa: ANN401  (tensors)
-        inputs, target, mask = self._train
+        inputs, target, mask = self.learned
         for number in tf.range(_STEPS):
             part = order[number * _BATCH : (number + 1) * _BATCH]
             rows = tf.gather(inputs, part)
@@ -121,7 +124,7 @@ class _Heads:
             self._optimizer.apply(gradients, self._variables)
 
     def _validation(self) -> Any:  # noqa: ANN401
-        inputs, target, mask = self._check
+        inputs, target, mask = self.checked
         return tf.reduce_sum(self._losses(inputs, target) * mask, axis=0) / tf.reduce_sum(mask, axis=0)
 
     def _losses(self, rows: Any, target: Any) -> Any:  # noqa: ANN401

@@ -11,6 +11,7 @@ from stream_app.offline.folder import Folder
 from training.events import read_log
 from training.guard import refuse_leaks, require_labels
 from training.log import Log
+from training.matrix import BOUND
 from training.recipe import QUICK, Recipe
 from training.samples import Samples, draw, without_repeats
 from training.split import Split, split
@@ -26,6 +27,7 @@ class Options:
         recipe: how the network is trained.
         allowed_leaks: features that may alone tell a label.
         teachers: whether trees are grown for the network to learn from.
+        memory: bytes of features that are kept in memory; more are in a temporary file.
     """
 
     seed: int = 1
@@ -33,6 +35,7 @@ class Options:
     recipe: Recipe = QUICK
     allowed_leaks: tuple[str, ...] = ()
     teachers: bool = False
+    memory: int = BOUND
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,6 @@ def sampled(folder: Folder, spec: Spec, options: Options, progress: Progress = S
     progress.step("reading", 0, 1)
     log = without_repeats(read_log(folder, spec), rolling)
     progress.step("reading", 1, 1, f"{len(log.transactions.kind):,} transactions")
-    samples = draw(log, spec, options.seed, progress)
+    samples = draw(log, spec, options.seed, progress, options.memory)
     parts = split(samples, log, spec, options.split, options.seed)
     return Prepared(spec, rolling.layout, log, samples, parts)

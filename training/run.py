@@ -35,7 +35,14 @@ def run(args: argparse.Namespace) -> int:
     usual: Literal["customer", "time"] = "time" if spec.training.test_from else "customer"
     recipe = QUICK if args.quick else TAUGHT
     asked = {name: getattr(args, name) for name in _ASKED if getattr(args, name) is not None}
-    options = Options(args.seed, args.split or usual, replace(recipe, **asked), tuple(args.allow_leak), not args.quick)
+    options = Options(
+        args.seed,
+        args.split or usual,
+        replace(recipe, **asked),
+        tuple(args.allow_leak),
+        not args.quick,
+        args.memory << 20,
+    )
     learned = learn(folder, spec, args.out, options, progress)
     if args.report:
         with atomic_file(args.report) as part:

@@ -15,6 +15,7 @@ from stream_app.kernel.rolling import Rolling
 from training.arrays import Flags, Ints, Singles
 from training.labels import Labels, label
 from training.log import Log
+from training.matrix import BOUND, kept, room
 from training.rows import BETWEEN, EVENT, TICK, Rows, choose
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Samples:
         return len(self.rows)
 
 
-def draw(log: Log, spec: Spec, seed: int, progress: Progress = SILENT) -> Samples:
+def draw(log: Log, spec: Spec, seed: int, progress: Progress = SILENT, bound: int = BOUND) -> Samples:
     """Choose rows, replay the log up to each of them, and label them.
 
     Args:
@@ -47,14 +48,15 @@ def draw(log: Log, spec: Spec, seed: int, progress: Progress = SILENT) -> Sample
         spec: features, tasks and how to draw.
         seed: of the sample of event rows.
         progress: told how many items were replayed.
+        bound: bytes of features that are kept in memory.
 
     Raises:
         InputError: an outcome's value is no class of its task.
     """
     rolling = Rolling.of(spec)
     rows = choose(log, spec, seed)
-    features, scored, _ = replay(log, rolling, rows, progress)
-    rows, features = rows.take(scored), features[scored]
+    features, scored, _ = replay(log, rolling, rows, progress, bound)
+    rows, features = rows.take(scored), kept(features, np.flatnonzero(scored))
     eligible = Eligibility.of(rolling.layout)(features)
     return Samples(rows, features, label(log, spec, rows, eligible), eligible)
 
@@ -116,15 +118,17 @@ def without_repeats(log: Log, rolling: Rolling) -> Log:
     return log if counted.all() else log.counting(counted)
 
 
-def replay(log: Log, rolling: Rolling, rows: Rows, progress: Progress = SILENT) -> tuple[Singles, Flags, Flags]:
-    """Run the log through the kernel and keep the features of some rows.
+def replay(
+    log: Log, rolling: Rolling, rows: Rows, progress: Progress = SILENT, bound: int = BOUND
+) -> tuple[Singles, Flags, Flags]:
+    """Run the log through the kernel and keep the features of some rows; in a file beyond so many bytes.
 
     Returns:
         Features float32 [n, feature width] of the rows; which rows were scored, bool [n] (a customer of whom nothing is
         known is not); and which transactions of the log counted, bool (duplicates do not).
     """
     items = _Items.of(log, rows)
-    features = np.empty((len(rows), rolling.layout.feature_width), np.float32)
+    features = room(len(rows), rolling.layout.feature_width, bound)
     scored = np.zeros(len(rows), np.bool_)
     counted = np.ones(len(log.transactions.kind), np.bool_)
     state = rolling.empty(1)

@@ -1,6 +1,7 @@
 """How a raw feature row becomes what the first layer takes: numbers of the order of 1."""
 
 import fnmatch
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -8,13 +9,13 @@ import numpy as np
 
 from stream_app.kernel.layout import Layout
 from training.arrays import Floats, Ints, Singles
+from training.matrix import like, parts
 
 LIMIT: Final = 5.0
 """Scaled inputs are clipped to plus and minus this many standard deviations, and to what training has seen.
 
 Beyond that a network would go on along its last slope, where trees stay as they are: a season that is new, or an amount
 that is larger than any, says no more than the last that was known."""
-_PART: Final = 8192
 _CONSTANT: Final = 1e-6
 """A column whose standard deviation is below this says nothing."""
 DISTANCES: Final = ("due_first_d*", "due_d:*", "due_after_d:*")
@@ -56,17 +57,35 @@ class Scaling:
     high: Singles
 
     @classmethod
-    def of(cls, features: Singles, layout: Layout) -> "Scaling":
-        """Fit to raw feature rows, float32 [n, feature width]."""
+    def of(cls, features: Singles, layout: Layout, rows: Ints | None = None) -> "Scaling":
+        """Fit to some raw feature rows.
+
+        Args:
+            features: float32 [n, feature width].
+            layout: of the features.
+            rows: int64 [m], those to fit to; default: all.
+        """
+        rows = np.arange(len(features)) if rows is None else rows
         near = np.zeros(layout.feature_width, np.float32)
         near[[column for name, column in layout.column.items() if _is_distance(name)]] = 1.0
-        mean, deviation, low, high = (np.empty(layout.feature_width) for _ in range(4))
-        for column in range(layout.feature_width):
-            values = features[:, column].astype(np.float64)
-            values = np.log1p(values) if column < layout.log_width else values
-            values = 1.0 / (1.0 + values) if near[column] else values
-            mean[column], deviation[column] = values.mean(), values.std()
-            low[column], high[column] = values.min(), values.max()
+        is_near, total, squares = near > 0, np.zeros(layout.feature_width), np.zeros(layout.feature_width)
+        low, high = np.full(layout.feature_width, np.inf), np.full(layout.feature_width, -np.inf)
+
+        def each() -> Iterator[Floats]:
+            """Return the rows part by part, as they are before they are scaled."""
+            for part in parts(len(rows)):
+                values = features[rows[part]].astype(np.float64)
+                values[:, : layout.log_width] = np.log1p(values[:, : layout.log_width])
+                values[:, is_near] = 1.0 / (1.0 + values[:, is_near])
+                yield values
+
+        for values in each():
+            total += values.sum(axis=0)
+            low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
+        mean = total / len(rows)
+        for values in each():
+            squares += np.square(values - mean).sum(axis=0)
+        deviation = np.sqrt(squares / len(rows))
         factor = np.zeros(layout.feature_width)
         seen = np.array([column for column in layout.inputs if deviation[column] > _CONSTANT], np.int64)
         factor[seen] = 1.0 / deviation[seen]
@@ -89,9 +108,11 @@ class Scaling:
         return ops.clip(inputs - self.mean, self.low, self.high) * self.factor
 
     def rows(self, features: Singles) -> Singles:
-        """Return the scaled inputs of many raw feature rows, float32 [n, feature width], part by part."""
-        parts = [np.asarray(self(features[start : start + _PART])) for start in range(0, max(len(features), 1), _PART)]
-        return np.concatenate(parts)
+        """Return the scaled inputs of many raw feature rows, float32 [n, feature width]; in a file where these are."""
+        found = like(features, len(features))
+        for part in parts(len(features)):
+            found[part] = np.asarray(self(features[part]))
+        return found
 
     def of_column(self, values: Floats, column: int) -> Floats:
         """Return the scaled inputs of raw values of one column, float64 [n]."""

@@ -19,6 +19,8 @@ from schemas.errors import TrainingError
 from schemas.progress import SILENT, Progress
 from stream_app.bundle import Output, outputs_of
 from training.arrays import Flags, Floats, Ints, Singles
+from training.boosting import dataset, predicted
+from training.matrix import is_paged
 from training.prepare import Prepared
 from training.split import places
 from training.tasks import KINDS
@@ -46,6 +48,7 @@ _PARAMETERS: Final = {
     "bagging_freq": 1,
     "lambda_l2": 5.0,
     "max_bin": 127,
+    "feature_pre_filter": False,  # which looks at other rows where these are read from a file
     "verbosity": -1,
     "deterministic": True,
     "force_row_wise": True,
@@ -150,7 +153,8 @@ class TaskTeacher:
         """Return the trees' answers, float64 [n, width], and where the trees of all folds split."""
         # Trees of several threads wait for each other at every leaf, so each fold has a thread. None answers before
         # all are grown: LightGBM's threads are counted once for the process, and who counts anew breaks who works.
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        # Rows of a file are pushed by threads that are counted too: there one fold comes after the other.
+        with ThreadPoolExecutor(1 if is_paged(self.prepared.samples.features) else os.cpu_count()) as threads:
             models = list(threads.map(self._grow, (self._learned(fold) for fold in range(FOLDS))))
         answers = self._out_of_fold(lambda fold, answered: self._answers(models[fold], answered))
         return answers, self._splits(models)
@@ -188,19 +192,19 @@ class TaskTeacher:
         kind = KINDS[self.output.learned_as]
         label = kind.tree_label(samples.labels.value[:, self.index]) / self._unit
         checked = np.flatnonzero(split.validation[:, self.index])
-        data = lightgbm.Dataset(samples.features[learned][:, columns], label[learned])
+        data = dataset(samples.features, learned, columns, label[learned])
         parameters = (
             {**_PARAMETERS, **self.tuned} | kind.trees(self.output.width) | {"seed": self.seed, "num_threads": 1}
         )
         stops: list[Any] = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if len(checked) else []
-        valid = [data.create_valid(samples.features[checked][:, columns], label[checked])] if len(checked) else []
+        valid = [dataset(samples.features, checked, columns, label[checked], data)] if len(checked) else []
         return lightgbm.train(parameters, data, MOST_TREES if valid else 100, valid, callbacks=stops)
 
     def _answers(self, model: Any, rows: Ints) -> Floats:  # noqa: ANN401  (a model)
         if not len(rows):
             return np.empty((0, self.output.width))
         columns = np.array(self.prepared.layout.inputs)
-        found = np.asarray(model.predict(self.prepared.samples.features[rows][:, columns], num_threads=1), np.float64)
+        found = predicted(model, self.prepared.samples.features, rows, columns, num_threads=1)
         return found.reshape(len(rows), -1) * self._unit
 
     @property

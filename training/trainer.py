@@ -1,7 +1,7 @@
 """From samples to a proven ONNX file: fit, calibrate, export, check. Importing this module loads TensorFlow."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from training.fit import Lesson, Material, fit, seed_everything
 from training.heads import go_on
 from training.history import History
 from training.labels import Labels
+from training.matrix import evenly
 from training.network import Network, Shape
 from training.parity import BATCHES, prove, prove_reasons
 from training.prepare import Options, Prepared
@@ -24,6 +25,9 @@ from training.tasks import KINDS
 from training.teachers import Taught, teach
 from training.units import Splits, Units
 from training.weights import WEIGHTINGS, prior_losses, row_weights, task_weights
+
+_ROWS_OF_UNITS: Final = 200_000
+"""Training rows that tell how far the units of an input reach."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,8 @@ def train(prepared: Prepared, options: Options, progress: Progress = SILENT, tau
 
 def scaled(prepared: Prepared) -> tuple[Scaling, Singles]:
     """Return how raw features become inputs, and the scaled inputs of all samples."""
-    features = prepared.samples.features
-    scaling = Scaling.of(features[prepared.split.train.any(axis=1)], prepared.layout)
+    features, learned = prepared.samples.features, np.flatnonzero(prepared.split.train.any(axis=1))
+    scaling = Scaling.of(features, prepared.layout, learned)
     return scaling, scaling.rows(features)
 
 
@@ -83,7 +87,8 @@ def fitted(
     """Fit a network to the training rows; arguments as of ``train``."""
     seed_everything(seed)
     scaling, inputs = scaled(prepared)
-    learned = prepared.samples.features[prepared.split.train.any(axis=1)]
+    some = evenly(np.flatnonzero(prepared.split.train.any(axis=1)), _ROWS_OF_UNITS)
+    learned = prepared.samples.features[some]
     splits = Splits.joined([] if taught is None else list(taught.splits.values()))
     units = Units.of(splits, learned, scaling, recipe.units)
     shape = Shape(recipe.layers, recipe.dropout, recipe.network)
@@ -120,9 +125,9 @@ def material_of(prepared: Prepared, inputs: Singles, taught: Taught | None, reci
     weighting = WEIGHTINGS[recipe.weights](len(outputs))
     weights = task_weights(spec, labels, split.train, weighting) * np.where(of_classes, recipe.classes, 1.0)
     return Material(
-        train=Lesson(inputs[rows], targets, counts),
+        train=Lesson(inputs, rows, targets, counts),
         validation=Lesson(
-            inputs[checked], _hard(outputs, labels, checked), split.validation[checked].astype(np.float32)
+            inputs, checked, _hard(outputs, labels, checked), split.validation[checked].astype(np.float32)
         ),
         weights=weights,
         per_row=row_weights(weights, counts),

@@ -5,6 +5,7 @@ from typing import Any, Final
 import numpy as np
 
 from training.arrays import Flags, Floats
+from training.boosting import dataset, predicted
 from training.prepare import Prepared
 from training.tasks import KINDS
 
@@ -16,6 +17,7 @@ FIXED: Final[Parameters] = {
     "verbosity": -1,
     "deterministic": True,
     "force_row_wise": True,
+    "feature_pre_filter": False,  # which looks at other rows where these are read from a file
     "num_threads": 1,  # which wait for each other at every leaf, on small data and busy machines
 }
 USUAL: Final[Parameters] = {
@@ -50,17 +52,18 @@ def grow(prepared: Prepared, index: int, parameters: Parameters, answered: Flags
 
     samples, split, task = prepared.samples, prepared.split, prepared.spec.tasks[index]
     kind, columns = KINDS[task.learned_as], np.array(prepared.layout.inputs)
-    train, checked = split.train[:, index] & samples.rows.asked, split.validation[:, index]
+    train = np.flatnonzero(split.train[:, index] & samples.rows.asked)
+    checked = np.flatnonzero(split.validation[:, index])
     label = kind.tree_label(samples.labels.value[:, index])
     unit = kind.tree_unit(samples.labels.value[train, index])
     width = len(prepared.spec.classes(task)) or 1
-    data = lightgbm.Dataset(samples.features[train][:, columns], label[train] / unit)
+    data = dataset(samples.features, train, columns, label[train] / unit)
     asked = FIXED | USUAL | parameters | kind.trees(width) | {"seed": seed}
-    if checked.any():
-        stop = data.create_valid(samples.features[checked][:, columns], label[checked] / unit)
+    if len(checked):
+        stop = dataset(samples.features, checked, columns, label[checked] / unit, data)
         stops: list[Any] = [lightgbm.early_stopping(PATIENCE, verbose=False)]
         model = lightgbm.train(asked, data, MOST_TREES, [stop], callbacks=stops)
     else:
         model = lightgbm.train(asked, data, UNCHECKED_TREES)
-    found = np.asarray(model.predict(samples.features[answered][:, columns]), np.float64).reshape(-1, width) * unit
+    found = predicted(model, samples.features, np.flatnonzero(answered), columns).reshape(-1, width) * unit
     return np.expm1(np.clip(found, 0.0, None)) if task.learned_as == "value" else found

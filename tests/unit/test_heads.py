@@ -28,7 +28,8 @@ def trained(tiny_prepared: Prepared) -> tuple[Network, Material]:
 
 def losses(network: Network, material: Material) -> list[float]:
     """Return the mean validation loss of each task."""
-    lesson, logits = material.validation, network.logits(material.validation.inputs)
+    lesson = material.validation
+    logits = network.logits(lesson.inputs[lesson.rows])
     found = []
     for index, output in enumerate(network.outputs):
         part, rows = slice(output.start, output.start + output.width), lesson.counts[:, index] > 0

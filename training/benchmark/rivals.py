@@ -94,7 +94,8 @@ class Field:
     @property
     def _inputs(self) -> Singles:
         features = self.prepared.samples.features
-        scaling = Scaling.of(features[self.prepared.split.train.any(axis=1)], self.prepared.layout)
+        learned = np.flatnonzero(self.prepared.split.train.any(axis=1))
+        scaling = Scaling.of(features, self.prepared.layout, learned)
         return scaling.rows(features)
 
     def _network(self, prepared: Prepared, taught: Taught | None, recipe: Recipe) -> Cell:

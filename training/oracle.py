@@ -13,7 +13,7 @@ from stream_app.bundle import Output
 from stream_app.offline.folder import read_parquet
 from training.arrays import Floats, Ints, Timeline
 from training.log import Log
-from training.rows import TICK, Rows
+from training.rows import RECORD, TICK, Rows
 
 ORACLE: Final = "oracle.parquet"
 _COLUMNS: Final = ("customer_id", "task", "time", "values")
@@ -45,7 +45,11 @@ class Oracle:
         return cls(table)
 
     def predictions(self, output: Output, log: Log, rows: Rows) -> tuple[Ints, Floats]:
-        """Return the ticks of ``rows`` that the oracle answers, as indices, and its answers, float64 [m, width]."""
+        """Return the ticks and first records of ``rows`` that the oracle answers, as indices, and its answers.
+
+        Returns:
+            int64 [m] and float64 [m, width].
+        """
         mine = self.table.filter(pc.equal(self.table["task"], output.task))
         customer = pc.index_in(mine["customer_id"], pa.array(log.customers, pa.string()))
         mine, customer = mine.filter(customer.is_valid()), customer.drop_null()
@@ -54,6 +58,6 @@ class Oracle:
         order = np.lexsort((time_ms, code))
         timeline = Timeline(code[order], time_ms[order])
         place = timeline.place(rows.customer, rows.time_ms)
-        found = (rows.kind == TICK) & (place < timeline.place(rows.customer, rows.time_ms, "right"))
+        found = np.isin(rows.kind, (TICK, RECORD)) & (place < timeline.place(rows.customer, rows.time_ms, "right"))
         index = np.flatnonzero(found)
         return index, values[order][place[index]]

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from schemas import spec_file
 from schemas.errors import SpecError
 from schemas.messages import Score, TaskScore
+from stream_app.bundle import outputs_of
 from stream_app.offline.folder import Folder, read_folder
 from stream_app.offline.replay import Outputs, replay_files
 from stream_app.steps.numbers import six_decimals
@@ -17,6 +19,8 @@ from stream_app.steps.predict import Predictor
 from tests.bundles import random_bundle
 from tests.logs import HEAD, at, log_of, spec_of
 from training.datasets.simulator import BankSimulator
+from training.measures import roc_auc
+from training.oracle import Oracle
 from training.prepare import Options, sampled
 from training.rows import RECORD, choose
 
@@ -99,8 +103,11 @@ def test_the_stream_answers_it_from_the_same_features(bank: Folder, tmp_path: Pa
 
 def test_the_simulated_data_are_the_same_with_and_without_the_task(bank: Folder, tmp_path: Path) -> None:
     BankSimulator(seed=3, customers=200, months=6).write(tmp_path / "plain")
-    for name in ("transactions", "customers", "outcomes", "oracle"):
+    for name in ("transactions", "customers", "outcomes"):
         assert (bank.path / f"{name}.parquet").read_bytes() == (tmp_path / "plain" / f"{name}.parquet").read_bytes()
+    oracles = [pq.read_table(path / "oracle.parquet") for path in (bank.path, tmp_path / "plain")]
+    others = oracles[0].filter(pc.not_equal(oracles[0]["task"], "activation"))
+    assert others.equals(oracles[1])
     plain = read_folder(tmp_path / "plain").spec
     assert {task.name for task in bank.spec.tasks} - {task.name for task in plain.tasks} == {"activation"}
 
@@ -111,3 +118,28 @@ def test_some_new_customers_become_active_and_some_do_not(bank: Folder) -> None:
     known = prepared.samples.labels.known[:, index]
     assert set(prepared.samples.rows.kind[known].tolist()) == {RECORD}
     assert 0.1 < prepared.samples.labels.value[known, index].mean() < 0.9
+
+
+def test_the_oracle_knows_best_who_will_become_active_and_says_how_likely(tmp_path: Path) -> None:
+    BankSimulator(seed=5, customers=1500, months=9, activation=True).write(tmp_path / "bank")
+    folder = read_folder(tmp_path / "bank")
+    prepared = sampled(folder, folder.spec, Options())
+    index = [task.name for task in folder.spec.tasks].index("activation")
+    oracle, output = Oracle.beside(folder.path), outputs_of(folder.spec)[index]
+    assert oracle is not None
+    answered, chance = oracle.predictions(output, prepared.log, prepared.samples.rows)
+    known = prepared.samples.labels.known[answered, index]
+    truth, said = prepared.samples.labels.value[answered, index][known], chance[known, 0]
+
+    asked = prepared.samples.labels.known[:, index]
+    assert set(prepared.samples.rows.kind[answered].tolist()) == {RECORD}
+    assert known.sum() == asked.sum()
+    assert known.sum() > 150
+    reach = 4 * np.sqrt(truth.mean() * (1 - truth.mean()) / len(truth))
+    assert said.mean() == pytest.approx(truth.mean(), abs=reach + 0.05)
+    rows = np.flatnonzero(asked)
+    best_feature = max(
+        abs(roc_auc(prepared.samples.features[rows, column].astype(np.float64), truth > 0) - 0.5)
+        for column in prepared.layout.inputs
+    )
+    assert roc_auc(said, truth > 0) > 0.5 + best_feature

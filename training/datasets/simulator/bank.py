@@ -11,7 +11,7 @@ from schemas.progress import SILENT, Progress
 from training.datasets.folder import ORACLE, FolderTables, write_folder
 from training.datasets.simulator import tables
 from training.datasets.simulator.behaviour import World
-from training.datasets.simulator.foresight import Cut, consult, oracle_facts, oracle_table
+from training.datasets.simulator.foresight import Cut, Welcome, consult, oracle_facts, oracle_table, welcome
 from training.datasets.simulator.kinds import Floats
 from training.datasets.simulator.labels import Log
 from training.datasets.simulator.latent import draw_latent
@@ -34,7 +34,8 @@ class BankSimulator:
         difficulty: above 1, outcomes depend less on what customers are and show; below 1, more. It moves churn,
             credit_risk, value and risk_profile; what people do next follows the calendar, and what they buy follows
             what they hold, at any difficulty.
-        activation: whether the spec also asks if new customers will become active; the data are the same.
+        activation: whether the spec also asks if new customers will become active; the data are the same, and the
+            oracle answers that too.
     """
 
     seed: int = 1
@@ -83,6 +84,13 @@ class Life:
         """Return the oracle's predictions at every cut."""
         return consult(self.world, self.diary.snapshots, self.oracle_rng, progress)
 
+    def _welcome(self) -> list[Welcome]:
+        """Return what the oracle says of newcomers; everybody's first record is the first that was written down."""
+        customer, time_ms, *_ = self.diary.records[0]
+        record_ms = np.empty(len(customer), np.int64)
+        record_ms[customer] = time_ms
+        return welcome(self.world, self.diary.newcomers, record_ms, self.oracle_rng)
+
     def log(self) -> Log:
         """Return what happened, for labels."""
         return tables.log_of(self.world, self.diary)[0]
@@ -90,12 +98,12 @@ class Life:
     def tables(self, cuts: list[Cut]) -> FolderTables:
         """Return the interchange folder."""
         log, scheduled = tables.log_of(self.world, self.diary)
-        facts = oracle_facts(log, cuts)
+        facts, welcomes = oracle_facts(log, cuts), self._welcome() if self.activation else []
         return FolderTables(
             transactions=tables.transactions(self.world, log, scheduled, self.opening, self.table_rng),
             customers=tables.customers(self.world, self.diary, self.table_rng),
             products=tables.products(),
             outcomes=tables.outcomes(self.diary),
             spec_text=spec_file.bank_text(activation=self.activation),
-            extras={ORACLE: oracle_table(self.world, cuts, facts)},
+            extras={ORACLE: oracle_table(self.world, cuts, facts, welcomes)},
         )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -10,10 +11,10 @@ import pyarrow as pa
 from schemas.progress import Progress
 from training.datasets.simulator import labels, metrics
 from training.datasets.simulator.behaviour import World
-from training.datasets.simulator.kinds import Floats
+from training.datasets.simulator.kinds import Floats, Ints, take
 from training.datasets.simulator.labels import Log
 from training.datasets.simulator.latent import Latent
-from training.datasets.simulator.oracle import Forecast, forecast
+from training.datasets.simulator.oracle import Forecast, activation, forecast
 from training.datasets.simulator.tables import TIME, customer_ids
 from training.datasets.simulator.timeline import epoch_ms
 
@@ -24,6 +25,8 @@ DECIMALS: Final = 6
 
 Cut = tuple[int, Forecast]
 """Time in ms and predictions."""
+Welcome = tuple[Ints, Ints, Floats]
+"""Times in ms, customers, and the chances that these will become active."""
 
 
 def consult(
@@ -37,12 +40,25 @@ def consult(
     return cuts
 
 
-def oracle_table(world: World, cuts: Sequence[Cut], facts: dict[str, dict[str, float]]) -> pa.Table:
+def welcome(
+    world: World, newcomers: Sequence[tuple[int, Ints, Latent]], record_ms: Ints, rng: np.random.Generator
+) -> list[Welcome]:
+    """Ask the oracle on the days of first records; `record_ms` is the time of each customer's, in ms."""
+    return [
+        (record_ms[who], who, activation(replace(world, people=take(world.people, who)), latent, day, rng))
+        for day, who, latent in newcomers
+    ]
+
+
+def oracle_table(
+    world: World, cuts: Sequence[Cut], facts: dict[str, dict[str, float]], welcomes: Sequence[Welcome] = ()
+) -> pa.Table:
     """Return `oracle.parquet`: customer_id, task, time of the cut, values (one chance, one per class, or a value).
 
-    Customers that the bank does not know yet at a cut have no rows there.
+    Customers that the bank does not know yet at a cut have no rows there. A newcomer's activation stands at the time of
+    the first record.
     """
-    parts = []
+    parts = [_part("activation", time_ms, who, values) for time_ms, who, values in welcomes]
     for time_ms, found in cuts:
         who = np.flatnonzero(epoch_ms(world.people.known_day + 1) <= time_ms)
         parts += [_part(task, time_ms, who, values[who]) for task, values in found.items()]
@@ -50,7 +66,7 @@ def oracle_table(world: World, cuts: Sequence[Cut], facts: dict[str, dict[str, f
     return pa.concat_tables(parts).combine_chunks().replace_schema_metadata(metadata)
 
 
-def _part(task: str, time_ms: int, who: np.ndarray, values: Floats) -> pa.Table:
+def _part(task: str, time_ms: int | Ints, who: np.ndarray, values: Floats) -> pa.Table:
     width = values.shape[1] if values.ndim == 2 else 1  # noqa: PLR2004  (a table, not a list)
     flat = pa.array(np.round(values, DECIMALS).ravel())
     offsets = pa.array(np.arange(len(who) + 1, dtype=np.int32) * width)

@@ -61,6 +61,8 @@ class Diary:
     """Customer, task, time in ms, value."""
     snapshots: list[tuple[int, Latent]] = field(default_factory=list)
     """Day of each cut and the true state at its beginning."""
+    newcomers: list[tuple[int, Ints, Latent]] = field(default_factory=list)
+    """Day, who became known on it, and their true state at its beginning."""
 
 
 @dataclass
@@ -86,6 +88,9 @@ class Bank:
                 self.diary.snapshots.append((day, take(self.latent, everybody)))
                 self._months_gone += self.latent.phase == LEFT
                 progress.step("simulate", day, days)
+            new = np.flatnonzero(self.world.people.known_day == day)
+            if len(new):
+                self.diary.newcomers.append((day, new, take(self.latent, new)))
             self._live_a_day(day)
         progress.step("simulate", days, days)
         return self.diary

@@ -3,9 +3,12 @@
 Churn, credit risk, preference and value by Monte-Carlo continuation of the latent processes: paths in steps of
 `STEP_DAYS`, along which the probabilities of the labels are computed in closed form rather than drawn
 (Rao-Blackwell), so that few paths suffice. The next type in closed form over hours, with the latent state as it is at
-the cut. The risk profile in closed form too: the attitude moves little until the next questionnaire.
+the cut. A newcomer's activation on the day of the first record, without knowing what is to come. The risk profile in
+closed form too: the attitude moves little until the next questionnaire.
 """
 
+from dataclasses import replace
+from math import factorial
 from typing import Final
 
 import numpy as np
@@ -33,9 +36,11 @@ from training.datasets.simulator.kinds import (
     Floats,
     take,
 )
-from training.datasets.simulator.latent import LAPSE_EVERY_DAYS, MOVED, Latent, advance, move_household
+from training.datasets.simulator.latent import LAPSE_EVERY_DAYS, MOVED, STEADY, Latent, advance, move_household
 
 STEP_DAYS: Final = 10
+ACTIVE_EVENTS: Final = 3
+"""Own events that make a new customer an active one, as in `schemas/activation.toml`."""
 NEXT_DAYS, ACTION_DAYS, CONTRACT_DAYS = 30, 60, 90
 """Horizons of next_behaviour, of churn and value, and of credit_risk and preference."""
 PATHS: Final = 16
@@ -155,6 +160,33 @@ class _Paths:
         some = -np.expm1(-self.outflow_events)
         size = np.divide(self.outflow, some, out=np.zeros_like(some), where=some > 0)
         return np.asarray(some * np.log1p(size), dtype=np.float64)
+
+
+def activation(world: World, latent: Latent, day: int, rng: np.random.Generator, paths: int = PATHS) -> Floats:
+    """Return the chances that newcomers will do `ACTIVE_EVENTS` things or more within `ACTION_DAYS` from `day` on.
+
+    What they do along a path is taken to be Poisson's. When each begins is part of what is known.
+
+    Args:
+        world: the newcomers and the calendar.
+        latent: their true state at the beginning of `day`; not changed.
+        day: on which they became known.
+        rng: source of the continuations.
+        paths: continuations per customer.
+    """
+    index = np.tile(np.arange(len(latent.phase)), paths)
+    people, latent = take(world.people, index), take(latent, index)
+    begun = World(replace(people, start_day=np.full(len(index), -1)), world.timeline, world.signal)
+    expected = np.zeros(len(index))
+    for today in range(day, day + ACTION_DAYS, STEP_DAYS):
+        orders = scheduled(latent, begun, today, STEP_DAYS).sum(axis=1)
+        share = np.clip(today + STEP_DAYS - people.start_day, 0, STEP_DAYS) / STEP_DAYS
+        expected += share * (spontaneous(latent, begun, today, STEP_DAYS).sum(axis=1) + orders)
+        advance(latent, people, STEP_DAYS, rng)
+        move_household(latent, latent.phase >= MOVED)
+        latent.phase[people.start_day > today + STEP_DAYS] = STEADY
+    fewer = sum(expected**count / factorial(count) for count in range(ACTIVE_EVENTS))
+    return _mean(1.0 - np.exp(-expected) * fewer, paths)
 
 
 def next_types(world: World, latent: Latent, day: int) -> Floats:

@@ -60,6 +60,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="MIB",
         help=f"features of more MiB are in a temporary file, for the same network (default {BOUND >> 20})",
     )
+    add("--samples", type=Path, metavar="FILE", help="write the samples as Parquet to this place too, part by part")
     add("--report", type=Path, metavar="FILE", help="write the report to this place too")
     add(
         "--allow-leak",

@@ -40,7 +40,14 @@ class Learned:
     report: bytes
 
 
-def learn(folder: Folder, spec: Spec, out: Path, options: Options, progress: Progress = SILENT) -> Learned:
+def learn(
+    folder: Folder,
+    spec: Spec,
+    out: Path,
+    options: Options,
+    progress: Progress = SILENT,
+    samples: Path | None = None,
+) -> Learned:
     """Train a network on a folder and write it as a bundle.
 
     Args:
@@ -49,6 +56,7 @@ def learn(folder: Folder, spec: Spec, out: Path, options: Options, progress: Pro
         out: where to write the bundle, whole or not at all.
         options: how to train.
         progress: told of each phase.
+        samples: where to write the samples as Parquet; default: nowhere.
 
     Raises:
         InputError: the log or an outcome cannot be used.
@@ -56,6 +64,10 @@ def learn(folder: Folder, spec: Spec, out: Path, options: Options, progress: Pro
         OutputError: ``out`` cannot be written.
     """
     prepared = prepare(folder, spec, options, progress)
+    if samples is not None:
+        from training.frame import write  # noqa: PLC0415  (loads pandas)
+
+        write(prepared, samples)
     oracle = Oracle.beside(folder.path)
     with quiet():
         from training.trainer import train  # noqa: PLC0415  (loads TensorFlow, after all that can be refused without)

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         not args.quick,
         args.memory << 20,
     )
-    learned = learn(folder, spec, args.out, options, progress)
+    learned = learn(folder, spec, args.out, options, progress, args.samples)
     if args.report:
         with atomic_file(args.report) as part:
             part.write_bytes(learned.report)

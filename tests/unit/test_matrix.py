@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from stream_app.bundle import MODEL
@@ -16,6 +18,7 @@ from training.learn import learn
 from training.matrix import evenly, is_paged, kept, like, parts, room
 from training.prepare import Options, Prepared, prepare
 from training.recipe import QUICK
+from training.samples import load
 from training.scaling import Scaling
 
 
@@ -103,3 +106,24 @@ def test_a_network_of_a_file_is_that_of_memory_to_the_last_bit(tiny_folder: Path
     assert first.sha256 == second.sha256
     assert (first.path / MODEL).read_bytes() == (second.path / MODEL).read_bytes()
     assert first.sha256 != other.sha256
+
+
+def test_samples_are_written_part_by_part_as_they_are_loaded(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.frame.parts", lambda rows: parts(rows, 100))
+    folder = read_folder(tiny_folder)
+    options = Options(recipe=replace(QUICK, epochs=1, layers=(16,)))
+
+    learn(folder, folder.spec, tmp_path / "bundle", options, samples=tmp_path / "samples.parquet")
+    expected, found = load(tiny_folder), pd.read_parquet(tmp_path / "samples.parquet")
+
+    assert pq.ParquetFile(tmp_path / "samples.parquet").num_row_groups == -(-len(expected) // 100) > 1
+    assert list(found.columns) == list(expected.columns)
+    for name in expected.columns:
+        if name == "time":
+            assert (found[name].astype("int64") == expected[name].astype("int64")).all()
+        else:
+            assert np.array_equal(
+                found[name].astype(object).fillna("none"), expected[name].astype(object).fillna("none")
+            ), name

@@ -205,7 +205,7 @@ class TrainingOptions(_Part, frozen=True):
             the whole log, days counted from 1970.
         learn_every: more ticks, every so many days between the cuts, to learn from and never to test on; default: none.
         calibration: of probabilities of yes: a straight line of their log-odds (Platt's), beta, an isotonic table, or
-            whichever is best out of fold.
+            whichever is best out of fold. Where a bent one would magnify rounding, it is Platt's all the same.
         max_event_rows: at most so many rows right after a transaction.
         test_from: the local day from which on rows are test rows of a split by time, which is then the default one;
             without it, test rows of such a split begin where the last quarter of the labels does.

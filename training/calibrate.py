@@ -21,7 +21,8 @@ _PRIOR_SD: Final = 1.0
 _GAINS: Final = (0.2, 5.0)
 MOST_KNOTS: Final = 16
 _NARROWEST: Final = 1e-3
-"""Between two knots of a table: a steeper step would magnify the rounding of a logit."""
+STEEPEST: Final = 3.0
+"""Of a bent calibration: a steeper one would magnify the rounding of a logit."""
 _FOLDS: Final = 5
 _SMALLEST: Final = 1e-12
 
@@ -90,8 +91,8 @@ def platt(logits: Floats, label: Floats) -> Calibration:
 def beta(logits: Floats, label: Floats) -> Calibration:
     """Fit a log p - b log(1 - p) + c of binary logits by maximum likelihood (Kull, Silva Filho & Flach 2017).
 
-    With a and b of 0 and more it rises; where the best fit would not, it is Platt's. In terms of a logit z,
-    -log(1 - p) = log(1 + exp(z)) and log p = z - log(1 + exp(z)): the gain is a, the bend b - a.
+    With a and b of 0 and more it rises; where the best fit would not, or is too steep, it is Platt's. In terms of a
+    logit z, -log(1 - p) = log(1 + exp(z)) and log p = z - log(1 + exp(z)): the gain is a, the bend b - a.
 
     Args:
         logits: float64 [n, 1].
@@ -103,7 +104,7 @@ def beta(logits: Floats, label: Floats) -> Calibration:
     soft = np.logaddexp(0.0, logits[:, 0])
     x = np.column_stack([logits[:, 0] - soft, soft, np.ones(len(label))])
     a, b, c = _newton(x, label, np.array([1.0, 1.0, 0.0]))
-    if a < 0.0 or b < 0.0 or a == b:
+    if min(a, b) < 0.0 or max(a, b) > STEEPEST or a == b:
         return straight
     return Calibration("beta", float(a), float(c), len(label), bend=float(b - a))
 
@@ -127,14 +128,16 @@ def isotonic(logits: Floats, label: Floats) -> Calibration:
     at, hit = logits[order, 0], label[order]
     risen = isotonic_regression(hit)
     pools = [(part.stop - part.start, float(at[part].mean()), float(hit[part].sum())) for part in _runs(risen)]
-    while len(pools) > MOST_KNOTS:
-        place = int(np.argmin([min(one[0], other[0]) for one, other in pairwise(pools)]))
-        (n, x, hits), (m, y, more) = pools[place : place + 2]
-        pools[place : place + 2] = [(n + m, (n * x + m * y) / (n + m), hits + more)]
     share = float(label.mean())
-    chance = np.maximum.accumulate([(hits + share) / (n + 1.0) for n, _, hits in pools])
-    found = list(zip((x for _, x, _ in pools), np.log(chance / (1.0 - chance)).tolist(), strict=True))
-    knots = [found[0], *(last for first, last in pairwise(found) if last[0] - first[0] > _NARROWEST)]
+    while len(pools) > MOST_KNOTS:
+        pools = _joined(pools, int(np.argmin([min(one[0], other[0]) for one, other in pairwise(pools)])))
+    while True:
+        chance = np.maximum.accumulate([(hits + share) / (n + 1.0) for n, _, hits in pools])
+        knots = list(zip((x for _, x, _ in pools), np.log(chance / (1.0 - chance)).tolist(), strict=True))
+        slopes = [(high - low) / max(y - x, _NARROWEST) for (x, low), (y, high) in pairwise(knots)]
+        if max(slopes, default=0.0) <= STEEPEST:
+            break
+        pools = _joined(pools, int(np.argmax(slopes)))
     if len(knots) < 2:  # noqa: PLR2004  (a table that is level tells nothing)
         return straight
     return Calibration("isotonic", rows=len(label), knots=tuple(knots))
@@ -165,6 +168,12 @@ def best(logits: Floats, label: Floats, group: Ints) -> Calibration:
 
 BINARY: Final[dict[str, Callable[[Floats, Floats], Calibration]]] = {"platt": platt, "beta": beta, "isotonic": isotonic}
 """Calibrations of yes or no, by name."""
+
+
+def _joined(pools: list[tuple[int, float, float]], place: int) -> list[tuple[int, float, float]]:
+    """Return pools (rows, mean logit, positives) with the one at a place and the next as one."""
+    (n, x, hits), (m, y, more) = pools[place : place + 2]
+    return [*pools[:place], (n + m, (n * x + m * y) / (n + m), hits + more), *pools[place + 2 :]]
 
 
 def temperature(logits: Floats, label: Floats) -> Calibration:

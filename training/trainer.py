@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from schemas.errors import TrainingError
 from schemas.progress import SILENT, Progress
 from stream_app.bundle import Output, outputs_of
 from training.arrays import Floats, Ints, Singles
@@ -15,7 +16,7 @@ from training.heads import go_on
 from training.history import History
 from training.labels import Labels
 from training.matrix import evenly
-from training.network import Network, Shape
+from training.network import Network, Scorer, Shape
 from training.parity import BATCHES, prove, prove_reasons
 from training.prepare import Options, Prepared
 from training.reasons import Reasons
@@ -62,11 +63,17 @@ def train(prepared: Prepared, options: Options, progress: Progress = SILENT, tau
     if taught is None and options.teachers:
         taught = teach(prepared, inputs, options.seed, progress)
     network, history = fitted(prepared, taught, options.recipe, options.seed, progress)
-    calibrations = _calibrations(prepared, network.logits(inputs))
+    logits, layout = network.logits(inputs), prepared.layout
+    calibrations = _calibrations(prepared, logits, prepared.spec.training.calibration)
     progress.step("exporting", 0, 1)
-    scorer, layout = network.scorer(tuple(calibrations.values())), prepared.layout
-    model = to_onnx(scorer, layout.feature_width)
-    parity = prove(model, scorer, _some(prepared.samples.features), layout, network.outputs)
+    try:
+        scorer, model, parity = _proven(network, calibrations, prepared)
+    except TrainingError:
+        if all(calibration.is_straight for calibration in calibrations.values()):
+            raise
+        # Where a bent calibration magnifies the rounding of logits beyond what is accepted, the straight one stands.
+        calibrations = _calibrations(prepared, logits, "platt")
+        scorer, model, parity = _proven(network, calibrations, prepared)
     progress.step("exporting", 1, 1, f"largest difference {parity['largest_difference']:.1g}")
     explains = Reasons(scorer)
     reasons = reasons_to_onnx(explains, layout.feature_width, network.outputs[-1].start + network.outputs[-1].width)
@@ -155,8 +162,18 @@ def priors_of(prepared: Prepared) -> Floats:
     )
 
 
-def _calibrations(prepared: Prepared, logits: Floats) -> dict[str, Calibration]:
-    labels, method = prepared.samples.labels, prepared.spec.training.calibration
+def _proven(
+    network: Network, calibrations: dict[str, Calibration], prepared: Prepared
+) -> tuple[Scorer, bytes, dict[str, Any]]:
+    """Return what goes from features to scores, the same as ONNX, and what the manifest says of how alike they are."""
+    scorer = network.scorer(tuple(calibrations.values()))
+    model = to_onnx(scorer, prepared.layout.feature_width)
+    some = _some(prepared.samples.features)
+    return scorer, model, prove(model, scorer, some, prepared.layout, network.outputs)
+
+
+def _calibrations(prepared: Prepared, logits: Floats, method: str) -> dict[str, Calibration]:
+    labels = prepared.samples.labels
     _, group = np.unique(prepared.log.groups, return_inverse=True)
     found = {}
     for index, output in enumerate(outputs_of(prepared.spec)):

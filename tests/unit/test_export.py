@@ -4,8 +4,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -18,12 +20,14 @@ from stream_app.kernel.layout import Layout
 from stream_app.steps.predict import Predictor
 from tests.logs import SPEC
 from tests.unit.conftest import Tiny
-from training import parity
+from training import parity, trainer
 from training.arrays import Singles
 from training.calibrate import Calibration
 from training.export import to_onnx
 from training.network import Network, Scorer, Shape
 from training.parity import TOLERANCE, difference, edge_rows, prove
+from training.prepare import Options, Prepared
+from training.recipe import QUICK
 from training.scaling import LIMIT, Scaling
 from training.units import NARROWEST, Units
 
@@ -319,3 +323,30 @@ def test_a_bundle_with_one_changed_byte_is_refused(tiny_bundle: Tiny, name: str)
     finally:
         path.write_bytes(content)
     assert hashlib.sha256(content).hexdigest() == load(tiny_bundle.bundle.path).manifest.files[name]
+
+
+def test_a_bent_calibration_that_magnifies_rounding_gives_way_to_a_straight_one(
+    tiny_prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bent = msgspec.structs.replace(tiny_prepared.spec.training, calibration="isotonic")
+    prepared = replace(tiny_prepared, spec=msgspec.structs.replace(tiny_prepared.spec, training=bent))
+    options = Options(recipe=replace(QUICK, epochs=2, layers=(16,)))
+    asked: list[int] = []
+    accepted = [2]
+
+    def strict(model: bytes, scorer: Scorer, *others: Any) -> dict[str, Any]:  # noqa: ANN401  (as of prove)
+        asked.append(len(scorer.bends))
+        if scorer.bends or len(asked) > accepted[0]:
+            message = "Expected exported scores within 0, found a difference of 1"
+            raise TrainingError(message)
+        return prove(model, scorer, *others)
+
+    monkeypatch.setattr(trainer, "prove", strict)
+    found = trainer.train(prepared, options).calibrations
+    assert asked[0] > 0
+    assert asked[1:] == [0]
+    assert {found[task].method for task in ("churn", "loan")} <= {"platt", "identity"}
+
+    accepted[0] = 0
+    with pytest.raises(TrainingError, match="found a difference of 1"):
+        trainer.train(prepared, options)

@@ -174,13 +174,14 @@ def test_other_tasks_have_no_claim() -> None:
     assert group_tables(task, found, entry) == []
 
 
-def test_a_bundle_tells_groups_drift_and_its_calibration(tmp_path: Path) -> None:
+def test_a_bundle_tells_groups_drift_calibration_and_recipe(tmp_path: Path) -> None:
     assert main(["data", "simulate", "--customers", "300", "--months", "12", "--out", str(tmp_path / "bank")]) == 0
     spec = tmp_path / "bank" / "scorer.toml"
     text = spec.read_text(encoding="utf-8")
     assert "[training]\n" in text
     spec.write_text(text.replace("[training]\n", '[training]\ncalibration = "isotonic"\n'), encoding="utf-8")
-    assert main(["train", str(tmp_path / "bank"), "--quick", "--epochs", "2", "--out", str(tmp_path / "bundle")]) == 0
+    how = ["--quick", "--epochs", "2", "--layers", "16,16", "--network", "towers", "--weights", "dwa"]
+    assert main(["train", str(tmp_path / "bank"), *how, "--out", str(tmp_path / "bundle")]) == 0
 
     manifest = msgspec.json.decode((tmp_path / "bundle" / "manifest.json").read_bytes())
     tick = manifest["metrics"]["churn"]["tick"]
@@ -191,6 +192,11 @@ def test_a_bundle_tells_groups_drift_and_its_calibration(tmp_path: Path) -> None
     assert len(tick["segments"]["transactions so far"]) == 3
     assert len(manifest["data"]["drift"]["inputs"]) == 10
     assert "equalized odds difference" in card
+    assert "(towers, layers of 16 and 16)" in card
+    assert {name: manifest["data"]["recipe"][name] for name in ("network", "weights")} == {
+        "network": "towers",
+        "weights": "dwa",
+    }
     assert "population stability index" in report
     assert "What the article claims" in report
     assert manifest["calibration"]["churn"]["method"] == "isotonic"

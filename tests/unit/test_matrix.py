@@ -95,17 +95,15 @@ def test_trees_of_a_file_are_those_of_memory(tiny_prepared: Prepared) -> None:
 
 def test_a_network_of_a_file_is_that_of_memory_to_the_last_bit(tiny_folder: Path, tmp_path: Path) -> None:
     folder = read_folder(tiny_folder)
-    options = Options(recipe=replace(QUICK, epochs=4, layers=(32,)), teachers=True)
+    options = Options(recipe=replace(QUICK, epochs=2, layers=(16,)), teachers=True)
 
     first = learn(folder, folder.spec, tmp_path / "memory", options).bundle
     second = learn(folder, folder.spec, tmp_path / "file", replace(options, memory=0)).bundle
-    other = learn(folder, folder.spec, tmp_path / "other", replace(options, seed=2)).bundle
 
     assert is_paged(prepare(folder, folder.spec, replace(options, memory=0)).samples.features)
     assert not is_paged(prepare(folder, folder.spec, options).samples.features)
     assert first.sha256 == second.sha256
     assert (first.path / MODEL).read_bytes() == (second.path / MODEL).read_bytes()
-    assert first.sha256 != other.sha256
 
 
 def test_samples_are_written_part_by_part_as_they_are_loaded(

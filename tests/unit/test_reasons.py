@@ -196,7 +196,8 @@ def test_an_exported_explanation_is_proven_and_another_one_refused(scorer: Score
         prove_reasons(model, Reasons(other), features, scorer.outputs)
 
 
-def test_a_few_rows_may_fall_on_the_other_side_of_a_bend(scorer: Scorer, features: Singles) -> None:
+def test_a_few_rows_may_fall_on_the_other_side_of_a_bend(spec: Spec, layout: Layout, features: Singles) -> None:
+    scorer = scorer_of(spec, layout, features, (32, 16))
     width = width_of(scorer)
     model, explains = reasons_to_onnx(Reasons(scorer), features.shape[1], width), Reasons(scorer)
 

@@ -49,7 +49,7 @@ def test_scores_tell_the_reasons_that_explain_tells(tiny_bundle: Tiny, telling: 
 
 
 def test_they_are_the_same_for_any_chunk(tiny_bundle: Tiny, telling: Bundle, told: list[str], tmp_path: Path) -> None:
-    assert messages(tiny_bundle, telling, tmp_path / "scores", chunk=7) == told
+    assert messages(tiny_bundle, telling, tmp_path / "scores", chunk=97) == told
 
 
 def test_all_else_is_as_without_them(

@@ -115,14 +115,18 @@ class Reasoner:
         """
         rounded = np.round(contributions, DECIMALS)
         order = np.argsort(-sign * rounded, kind="stable")[:top]
-        return tuple(self._reason(int(at), row, float(rounded[at])) for at in order if sign * rounded[at] > 0.0)
+        return self._told(row, rounded, order[sign * rounded[order] > 0.0])
 
     def largest(
         self, row: NDArray[np.float32], contributions: NDArray[np.float64], top: int | None = None
     ) -> tuple[AlertReason, ...]:
-        """Return what contributed most, whatever its sign; arguments as of ``reasons``."""
-        both = [*self.reasons(row, contributions, 1.0), *self.reasons(row, contributions, -1.0)]
-        return tuple(sorted(both, key=lambda reason: -abs(reason.contribution))[:top])
+        """Return what contributed most, whatever its sign; arguments as of ``reasons``.
+
+        Of two that contributed as much the one that made the answer higher comes first.
+        """
+        rounded = np.round(contributions, DECIMALS)
+        order = np.lexsort((rounded < 0.0, -np.abs(rounded)))[:top]
+        return self._told(row, rounded, order[rounded[order] != 0.0])
 
     def of_scores(self, read: Read, values: NDArray[np.float64]) -> list[dict[str, tuple[AlertReason, ...]]] | None:
         """Return the reasons of all answers of n scores, by task; None where scores do not tell them.
@@ -141,6 +145,12 @@ class Reasoner:
             for place, at in enumerate(asked.tolist()):
                 why[at][output.task] = self.largest(rows[place], found[place], self.top)
         return why
+
+    def _told(
+        self, row: NDArray[np.float32], contributions: NDArray[np.float64], features: Whole
+    ) -> tuple[AlertReason, ...]:
+        """Return some features of a row as reasons, in that order: only what is told is put into words."""
+        return tuple(self._reason(at, row, float(contributions[at])) for at in features.tolist())
 
     def _reason(self, feature: int, row: NDArray[np.float32], contribution: float) -> AlertReason:
         name, value = self.grouping.names[feature], self.grouping.value(feature, row)

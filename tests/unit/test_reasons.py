@@ -303,6 +303,34 @@ def test_the_spec_says_how_many_in_which_language_and_in_which_words(explained: 
     assert reasoner.reasons(row, -contributions, 1.0) == ()
 
 
+def test_the_largest_are_told_whatever_their_sign_and_only_they_are_put_into_words(
+    explained: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reasoner = Reasoner(explained, Explainer.of(explained))
+    row = np.zeros(explained.rolling.layout.feature_width, np.float32)
+    names = reasoner.grouping.names
+    contributions = np.zeros(len(names))
+    contributed = {"count_7d": -2.0, "silence_h": 3.0, "count": 2.0, "in_7d": -0.00004, "out_7d": 1.0}
+    for name, much in contributed.items():
+        contributions[names.index(name)] = much
+    told: list[str] = []
+
+    def record(_: Phrases, feature: str, value: float | str | None) -> str:
+        del value
+        told.append(feature)
+        return feature
+
+    monkeypatch.setattr(Phrases, "__call__", record)
+
+    three = reasoner.largest(row, contributions, 3)
+    found = [reason.feature for reason in three]
+
+    assert found == told == ["silence_h", "count", "count_7d"]
+    assert [reason.contribution for reason in three] == [3.0, 2.0, -2.0]
+    assert [reason.feature for reason in reasoner.largest(row, contributions)] == [*found, "out_7d"]
+    assert reasoner.largest(row, 0.0 * contributions) == ()
+
+
 def test_every_feature_of_the_built_in_bank_has_words_in_both_languages() -> None:
     bank = spec_file.bank()
     for language in ("en", "zh"):

@@ -5,19 +5,17 @@ import sys
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from schemas import spec_file
 from tests.bench.figures import Report
 from tests.bundles import random_bundle
-from tests.kit import java
+from tests.kit import java, require
 from tests.kit.processes import ROOT
 
 
-@pytest.mark.integration
-@pytest.mark.slow
-@pytest.mark.skipif(bool(java.missing_kafka()), reason="no Kafka")
 def test_the_bench_measures_and_writes_its_report(tmp_path: Path) -> None:
+    require.need(require.KAFKA, java.missing_kafka())
+    require.need(require.REDIS, require.missing_redis())
     bundle, out = random_bundle(tmp_path / "bundle", spec_file.bank()).path, tmp_path / "report.json"
     sizes = [
         "--quick",
